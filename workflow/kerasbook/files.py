@@ -1,0 +1,90 @@
+"""Files written whole or not at all, and digests of what they hold."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from kerasbook.errors import KerasbookError
+
+CHUNK = 1 << 20
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it there when the block ends well.
+
+    The temporary name keeps the suffix of `path`, since writers such as Keras's
+    choose the format by it. If the block raises, what was at `path` stays.
+
+    Raises:
+        KerasbookError: the folder is read-only or the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        # mkstemp gives 0600; a result is as readable as any file of the user's.
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    except OSError as error:
+        # An error about another file (an input, say) is not about this target.
+        about = {str(path), str(path.parent), str(temporary)}
+        if error.filename is not None and str(error.filename) not in about:
+            raise
+        raise KerasbookError(
+            f"{path}: cannot be written ({error.strerror or error}). "
+            "Expected a writable folder with space left; free space or choose another folder."
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike, value: object) -> None:
+    """Write `value` as JSON in the order of its keys; NaN and infinity are refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> object:
+    """Read a JSON file.
+
+    Raises:
+        KerasbookError: the file is missing or is no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise KerasbookError(
+            f"{path}: not found. Expected a result of an earlier step; run snakemake again."
+        ) from error
+    except ValueError as error:
+        raise KerasbookError(
+            f"{path}: is not valid JSON ({error}). Delete it and run snakemake again."
+        ) from error
+
+
+def sha256_of_file(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
