@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from kerasbook.errors import KerasbookError
@@ -87,4 +87,19 @@ def sha256_of_file(path: str | os.PathLike) -> str:
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
+    return digest.hexdigest()
+
+
+def digest_of_arrays(arrays: Mapping[str, object]) -> str:
+    """The SHA-256 of named numpy arrays: names, dtypes, shapes and bytes, in the names' order.
+
+    It is the same for equal data however the file that holds it was packed.
+    """
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.view(np.uint8).data if array.ndim else array.tobytes())
     return digest.hexdigest()

@@ -1,0 +1,35 @@
+"""kerasbook: a classic Keras tutorial, re-run, tracked and judged.
+
+snakemake -c4                                   all chapters, bundled data
+snakemake -c4 ch07                              one chapter
+snakemake -c4 train                             one stage of all chapters
+snakemake -c4 --configfile config/book.yaml     the reproduction
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/stages.smk"
+include: "workflow/rules/tracking.smk"
+include: "workflow/chapters/ch01_neural_network/rules.smk"
+include: "workflow/chapters/ch04_sgd_network/rules.smk"
+include: "workflow/chapters/ch06_mnist_explored/rules.smk"
+include: "workflow/chapters/ch07_mnist_convnets/rules.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/targets.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    """Every selected chapter's page, and the index."""
+    input:
+        rules.index.output,

@@ -1,0 +1,179 @@
+"""The figures of chapter 4.7."""
+
+import numpy as np
+
+from chapters.ch07_mnist_convnets.evaluate import confusion
+from kerasbook import models, plots, steps
+from kerasbook.reporting import ChapterFigure, Results, write_report
+
+LADDER = ("conv", "conv_dense", "conv_dense_dropout", "conv_conv_pool_dropout")
+SHOWN_DIGITS = 15  # as many as the tutorial shows predictions of (line 1804)
+SHOWN_MISTAKES = 15
+
+
+def curves(results: Results) -> ChapterFigure:
+    """Accuracy and loss by epoch, of the printed networks."""
+    histories = {name: results.history(name)[1] for name in LADDER}
+    metrics = ["accuracy", "val_accuracy", "loss", "val_loss"]
+    titles = {name: results.experiments[name]["title"] for name in LADDER}
+    return ChapterFigure(
+        "curves",
+        "Four networks by epoch",
+        "Accuracy and cross-entropy (nats) of the four printed networks by epoch, on the training "
+        "rows and on the rows that are watched. A strong line is the mean over seeds, a thin line "
+        "one seed.",
+        "Line plots of training and validation accuracy and loss by epoch for four networks.",
+        plots.curves(
+            histories,
+            metrics,
+            labels={**titles, "loss": "loss (nats)", "val_loss": "validation loss (nats)"},
+            percent=["accuracy", "val_accuracy"],
+        ),
+    )
+
+
+def fifteen(results: Results) -> ChapterFigure:
+    """The first test digits with the first network's answers."""
+    seed = results.seeds("conv")[0]
+    answers = results.predictions("conv", seed)["probabilities"][:SHOWN_DIGITS].argmax(axis=1)
+    digits = results.data["digit_test"][:SHOWN_DIGITS]
+    right = int((answers == (digits == 6)).sum())
+    return ChapterFigure(
+        "fifteen",
+        "The first fifteen test digits",
+        f"The first test pictures and what the first network (seed {seed}) says of each: 1 for "
+        f"six, 0 for not six. {right} of {len(digits)} answers are right.",
+        "Fifteen handwritten digits: "
+        + ", ".join(f"{digit} answered {answer}" for digit, answer in zip(digits, answers))
+        + ".",
+        plots.image_grid(
+            results.data["x_test"][:SHOWN_DIGITS], [str(one) for one in answers], 5, "gray_r"
+        ),
+    )
+
+
+def confusion_of_first(results: Results) -> ChapterFigure:
+    """The first network's confusion matrix, all seeds together."""
+    labels = results.data["y_test"]
+    seeds = results.seeds("conv")
+    counts = sum(
+        confusion(labels, results.predictions("conv", seed)["probabilities"][:, 1])
+        for seed in seeds
+    )
+    return ChapterFigure(
+        "confusion",
+        "Confusion matrix",
+        f"What the test digits are and what the first network says, {len(seeds)} seed(s) together.",
+        f"Confusion matrix. Not six: {counts[0, 0]} right, {counts[0, 1]} taken for six. "
+        f"Six: {counts[1, 1]} right, {counts[1, 0]} missed.",
+        plots.confusion_matrix(counts, ["not six", "six"]),
+    )
+
+
+def mistakes(results: Results) -> ChapterFigure:
+    """The test digits that the first network gets wrong most confidently."""
+    seed = results.seeds("conv")[0]
+    labels = results.data["y_test"]
+    six = results.predictions("conv", seed)["probabilities"][:, 1]
+    confidence = np.where(labels == 1, 1 - six, six)
+    worst = np.argsort(-confidence, kind="stable")[:SHOWN_MISTAKES]
+    titles = [f"{results.data['digit_test'][one]}: {six[one]:.2f}" for one in worst]
+    wrong = int((confidence > 0.5).sum())
+    return ChapterFigure(
+        "mistakes",
+        "The worst mistakes",
+        f"The test pictures on which the first network (seed {seed}) errs most, with the digit "
+        f"that each is and the probability that the network gives to six. It gets {wrong} of "
+        f"{len(labels)} wrong.",
+        "The digits with the worst answers: " + "; ".join(titles) + ".",
+        plots.image_grid(results.data["x_test"][worst], titles, 5, "gray_r"),
+    )
+
+
+def filters(results: Results) -> ChapterFigure:
+    """What the first layer of the first network has learnt."""
+    seed = results.seeds("conv")[0]
+    kernel = models.first_kernel(str(results.run_folder("conv", seed) / "model.keras"))
+    images = np.moveaxis(kernel[:, :, 0, :], -1, 0)
+    reach = float(np.abs(images).max())
+    return ChapterFigure(
+        "filters",
+        "The first layer's filters",
+        f"The {len(images)} filters of {images.shape[1]} x {images.shape[2]} weights of the first "
+        f"network (seed {seed}). Red is positive, blue negative; the strongest weight is "
+        f"{reach:.2f}.",
+        f"A grid of {len(images)} small squares of {images.shape[1]} by {images.shape[2]} weights.",
+        plots.image_grid(images, None, 8, "RdBu_r", limits=(-reach, reach)),
+    )
+
+
+def ladder(results: Results) -> ChapterFigure:
+    """Test accuracy of every experiment, beside the trivial rule and the nearest mean digit."""
+    names = list(results.experiments)
+    told = [results.value(name, "test_accuracy") for name in names]
+    majority = results.value("conv", "majority_accuracy")["mean"]
+    nearest = results.used("ch06", "mnist")["summary"]["six_accuracy"]["mean"]
+    return ChapterFigure(
+        "ladder",
+        "Test accuracy of every network",
+        "Mean and standard deviation over seeds. The dashed line is the rule that always says "
+        f"'not six' ({majority:.4f}). The nearest mean digit of chapter 4.6, which learns no "
+        f"weights at all, comes to {nearest:.4f} on the same question.",
+        "Test accuracy by experiment: "
+        + "; ".join(f"{name} {one['mean']:.4f}" for name, one in zip(names, told))
+        + f". Majority baseline {majority:.4f}.",
+        plots.bar_with_error(
+            [results.experiments[name]["title"] for name in names],
+            [one["mean"] for one in told],
+            [one["sd"] for one in told],
+            baseline=majority,
+            baseline_name="always 'not six'",
+            label="test accuracy",
+            percent=True,
+        ),
+    )
+
+
+def faults(results: Results) -> ChapterFigure:
+    """The first network as printed and with each fault repaired."""
+    names = ["conv", "conv_optimizer", "conv_negatives", "conv_validation", "conv_corrected"]
+    told = [results.value(name, "balanced_accuracy") for name in names]
+    labels = ["as printed", *(results.experiments[name]["title"] for name in names[1:])]
+    return ChapterFigure(
+        "faults",
+        "One fault repaired at a time",
+        "Balanced accuracy (the mean of the shares of sixes and of not-sixes that are told right) "
+        "of the first network, as printed and with one fault repaired at a time.",
+        "Balanced accuracy: "
+        + "; ".join(f"{name} {one['mean']:.4f}" for name, one in zip(labels, told))
+        + ".",
+        plots.bar_with_error(
+            labels,
+            [one["mean"] for one in told],
+            [one["sd"] for one in told],
+            label="balanced accuracy",
+            percent=True,
+        ),
+    )
+
+
+def figures_of(results: Results) -> list[ChapterFigure]:
+    """All figures, in the order of the page."""
+    return [
+        curves(results),
+        fifteen(results),
+        confusion_of_first(results),
+        mistakes(results),
+        filters(results),
+        ladder(results),
+        faults(results),
+    ]
+
+
+def main(snakemake) -> None:
+    """Write the chapter's page."""
+    write_report(snakemake, figures_of)
+
+
+if "snakemake" in globals():
+    steps.run(main, snakemake)

@@ -1,0 +1,27 @@
+"""What an experiment of chapter 4.7 may say."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from kerasbook.configuration import BaseExperiment
+from kerasbook.layers import Layer, Optimizer
+
+
+class Experiment(BaseExperiment):
+    """A convolutional network that tells sixes from other digits."""
+
+    layers: Annotated[list[Layer], Field(min_length=1)] = Field(
+        description="The layers between the 28 x 28 picture and the two-way softmax."
+    )
+    optimizer: Optimizer
+    epochs: int = Field(ge=1, le=10_000)
+    batch_size: int = Field(ge=1, le=100_000)
+    negatives: Literal["first_rows", "all_rows"] = Field(
+        description="Where the not-sixes come from: drawn with replacement from the first rows "
+        "only (as printed), or without replacement from all."
+    )
+    validation: Literal["test", "split"] = Field(
+        description="What is watched while training: the test rows (as printed), or a tenth of "
+        "the training rows, kept from training."
+    )

@@ -1,0 +1,352 @@
+"""The one model of the configuration.
+
+From it come the checks that run before any job, the JSON schemas in
+`workflow/schemas/`, and the commented `config/config.yaml`:
+
+    python -m kerasbook.configuration        # from workflow/: writes them anew
+
+Each chapter's room holds a `settings.py` whose `Experiment` says what an entry
+of `config/chapters/chNN.yaml` may hold; the rooms are found, not listed.
+"""
+
+import importlib
+import json
+import os
+import textwrap
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, field_validator
+
+from kerasbook.errors import KerasbookError
+from kerasbook.files import write_text
+from kerasbook.validation import Strict, nearest, read_yaml, validate
+
+WORKFLOW = Path(__file__).resolve().parents[1]
+PROJECT = WORKFLOW.parent
+MIRROR_VARIABLE = "KERASBOOK_MIRROR"
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+
+Edition = Literal["bundled", "book", "smoke"]
+Variant = Literal["as_printed", "corrected", "exercise", "beyond"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def _unique(seeds: list[int] | None) -> list[int] | None:
+    repeated = sorted({seed for seed in seeds or [] if seeds.count(seed) > 1})
+    if repeated:
+        raise ValueError(
+            f"found {seeds}, where {repeated} repeat; expected every seed once "
+            "(a repeated seed is the same run, and would count twice)."
+        )
+    return seeds
+
+
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_unique)]
+
+
+class Download(Strict):
+    """How downloads behave."""
+
+    timeout: float = Field(30.0, gt=0, le=3600, description="Seconds without a byte.")
+    retries: int = Field(4, ge=0, le=20, description="New tries after a broken connection.")
+    backoff: float = Field(1.0, ge=0, le=60, description="Seconds before the first new try.")
+
+
+class Config(Strict):
+    """What `config/config.yaml`, a `--configfile` and `--config` may say."""
+
+    edition: Edition = Field(
+        "bundled",
+        description="Which data: `bundled` (what the installed libraries carry, no network), "
+        "`book` (the original data and sizes, the reproduction), `smoke` (tests).",
+    )
+    chapters: Literal["all"] | Annotated[list[str], Field(min_length=1)] = Field(
+        "all", description="`all`, or a list such as [ch01, ch07]."
+    )
+    seeds: Seeds = Field(
+        [1, 2],
+        description="One run of each experiment per seed. The spread over them is what the "
+        "verdicts use, so the book edition has three.",
+    )
+    mirror: str | None = Field(
+        None,
+        description="A folder or an address that holds the data sets, asked before their own "
+        f"addresses. The environment variable {MIRROR_VARIABLE} sets it too; this key wins.",
+    )
+    tracking_uri: str | None = Field(
+        None,
+        description="An MLflow tracking server. Without it the environment variable "
+        f"{TRACKING_VARIABLE}, and without that results/mlflow.db.",
+    )
+    environment: Literal["cpu", "gpu"] = Field(
+        "cpu", description="Which file of envs/ the rules use under `--sdm conda`."
+    )
+    train_threads: int = Field(
+        1, ge=1, le=256, description="Threads of one training. The same seed and threads give "
+        "the same numbers; another count may differ in the last digits."
+    )  # fmt: skip
+    download: Download = Field(Download(), description="How downloads behave.")
+
+    @field_validator("mirror", "tracking_uri")
+    @classmethod
+    def _not_empty(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("found an empty text, expected an address or folder, or null.")
+        return value
+
+
+class BaseExperiment(Strict):
+    """What every experiment has, whatever its chapter."""
+
+    title: str = Field(min_length=1, description="A few words for tables and plots.")
+    variant: Variant = Field(description="as_printed, corrected, exercise or beyond.")
+    dataset: Name = Field(description="A data set of config/datasets.yaml.")
+    seeds: Seeds | None = Field(
+        None, description="Seeds of this experiment alone, instead of the configured ones."
+    )
+    seed_shift: int = Field(
+        0,
+        ge=0,
+        le=10**6,
+        description="Added to each configured seed, where the tutorial runs one network twice.",
+    )
+    printed_seed: Seed | None = Field(
+        None,
+        description="The seed that the tutorial fixes: run besides the others, and the only one "
+        "on which ledger rows of the kind `seeded` are judged.",
+    )
+
+    def seeds_to_run(self, configured: list[int]) -> list[int]:
+        """The printed seed first, then the experiment's own or the configured ones."""
+        shifted = [seed + self.seed_shift for seed in configured]
+        seeds = self.seeds if self.seeds is not None else shifted
+        first = [] if self.printed_seed is None else [self.printed_seed]
+        return first + [seed for seed in seeds if seed not in first]
+
+    def settings(self) -> dict[str, Any]:
+        """What makes a run what it is: all but how it is called and how often it is run."""
+        names = {"title", "variant", "seeds", "seed_shift", "printed_seed"}
+        return self.model_dump(mode="json", exclude=names)
+
+
+class Fault(Strict):
+    """A fault of the printed code, priced by two experiments that differ in it alone."""
+
+    id: Name
+    printed: str = Field(description="What the tutorial does.")
+    wrong: str = Field(description="Why that is a fault.")
+    as_printed: Name = Field(description="The experiment that has the fault.")
+    corrected: Name = Field(description="The experiment without it.")
+    metric: str = Field(description="The metric whose change is its price.")
+
+
+class Peer(Strict):
+    """A figure that others report for the same task."""
+
+    value: float
+    source: str
+
+
+class ChapterFile(Strict):
+    """What `config/chapters/chNN.yaml` may hold, before defaults are filled in."""
+
+    number: str = Field(description="The tutorial's own number, such as 4.7.")
+    title: str
+    summary: str = Field(description="One sentence for the index page.")
+    telling_figure: Name = Field(description="The figure that the chapter's card shows.")
+    shown_metrics: list[str] = Field(description="The metrics of the experiments table.")
+    defaults: dict[str, Any] = Field({}, description="Values for every experiment.")
+    editions: dict[Edition, dict[str, Any]] = Field(
+        {}, description="Values that take the place of `defaults` in one edition."
+    )
+    experiments: dict[Name, dict[str, Any]] = Field(
+        min_length=1, description="One entry per experiment; what it says itself always wins."
+    )
+    uses: list[str] = Field([], description="Chapters whose metrics the report compares with.")
+    faults: list[Fault] = Field([], description="Faults of the printed code.")
+    baselines: dict[str, dict[str, str]] = Field(
+        {}, description="Metric: {metric: the metric of the trivial rule, name: its name}."
+    )
+    peers: dict[str, Peer] = Field({}, description="Metric, or experiment.metric: a peer's figure.")
+
+
+class Chapter:
+    """One chapter: its room, its file, and its experiments in one edition."""
+
+    def __init__(self, slug: str, file: ChapterFile, experiments: dict[str, BaseExperiment]):
+        self.slug = slug
+        self.id = slug.split("_", 1)[0]
+        self.file = file
+        self.experiments = experiments
+
+    @property
+    def datasets(self) -> list[str]:
+        """The data sets that the experiments name, the first one first, each once."""
+        return list(dict.fromkeys(each.dataset for each in self.experiments.values()))
+
+
+def rooms() -> dict[str, str]:
+    """Chapter id to slug, for every room in workflow/chapters."""
+    found = sorted(path.parent.name for path in WORKFLOW.glob("chapters/ch*/settings.py"))
+    return {slug.split("_", 1)[0]: slug for slug in found}
+
+
+def experiment_model(slug: str) -> type[BaseExperiment]:
+    """The `Experiment` of a room's settings.py."""
+    return importlib.import_module(f"chapters.{slug}.settings").Experiment
+
+
+def load_chapter(chapter: str, edition: str, folder: Path | None = None) -> Chapter:
+    """Read `config/chapters/<chapter>.yaml` and check each experiment.
+
+    A value is looked for in the experiment, then in `editions.<edition>`, then in
+    `defaults`: what somebody wrote into an experiment is what is run.
+
+    Raises:
+        KerasbookError: naming the file, the key, what was found and expected.
+    """
+    path = Path("config/chapters" if folder is None else folder) / f"{chapter}.yaml"
+    slug = rooms()[chapter]
+    model = experiment_model(slug)
+    file = validate(ChapterFile, read_yaml(path), str(path))
+    common = {**file.defaults, **file.editions.get(edition, {})}
+    for place, values in {"defaults": file.defaults, **file.editions}.items():
+        unknown = [key for key in values if key not in model.model_fields]
+        if unknown:
+            hint = nearest(unknown[0], list(model.model_fields))
+            where = place if place == "defaults" else f"editions.{place}"
+            raise KerasbookError(
+                f"{path}: {where}.{unknown[0]}: unknown key{hint}. "
+                f"Known keys: {', '.join(model.model_fields)}."
+            )
+    experiments = {
+        name: validate(model, {**common, **own}, f"{path}: experiments.{name}")
+        for name, own in file.experiments.items()
+    }
+    for index, fault in enumerate(file.faults):
+        for role in ("as_printed", "corrected"):
+            name = getattr(fault, role)
+            if name not in experiments:
+                raise KerasbookError(
+                    f"{path}: faults.{index}.{role}: found '{name}'"
+                    f"{nearest(name, list(experiments))}, expected an experiment of this file."
+                )
+    return Chapter(slug, file, experiments)
+
+
+class Settings:
+    """The checked configuration and everything that follows from it."""
+
+    def __init__(self, config: Config, chapters: dict[str, Chapter], selected: list[str]):
+        self.config = config
+        self.chapters = chapters
+        self.selected = selected
+
+    def seeds(self, chapter: str, experiment: str) -> list[int]:
+        """The seeds that an experiment is run with; `chapter` is an id or a slug."""
+        entry = self.chapters[chapter.split("_", 1)[0]].experiments[experiment]
+        return entry.seeds_to_run(self.config.seeds)
+
+    @cached_property
+    def mirror(self) -> str | None:
+        """The mirror: the configured one, else the environment's."""
+        return self.config.mirror or os.environ.get(MIRROR_VARIABLE) or None
+
+    @cached_property
+    def tracking_uri(self) -> str:
+        """Where runs are tracked; a sqlite address is relative to the project."""
+        told = self.config.tracking_uri or os.environ.get(TRACKING_VARIABLE)
+        return told or "sqlite:///results/mlflow.db"
+
+
+def load_settings(values: dict[str, Any], source: str = "config/config.yaml") -> Settings:
+    """Check the configuration, all chapters' files and the data sets they name.
+
+    Args:
+        values: the merged configuration, as Snakemake hands it over.
+        source: the files it was read from, for the messages.
+
+    Raises:
+        KerasbookError: before any job starts, for each thing that is wrong.
+    """
+    from kerasbook.catalogue import load_catalogue
+
+    config = validate(Config, values, source)
+    known = rooms()
+    wanted = list(known) if config.chapters == "all" else list(config.chapters)
+    for chapter in wanted:
+        if chapter not in known:
+            raise KerasbookError(
+                f"{source}: chapters: found '{chapter}'{nearest(chapter, list(known))}, "
+                f"expected chapters among {', '.join(known)}, or all."
+            )
+    catalogue = load_catalogue(Path("config/datasets.yaml"))
+    chapters = {chapter: load_chapter(chapter, config.edition) for chapter in known}
+    for chapter, entry in chapters.items():
+        for name, experiment in entry.experiments.items():
+            if experiment.dataset not in catalogue.datasets:
+                raise KerasbookError(
+                    f"config/chapters/{chapter}.yaml: experiments.{name}.dataset: found "
+                    f"'{experiment.dataset}'"
+                    f"{nearest(experiment.dataset, list(catalogue.datasets))}, expected a data "
+                    "set of config/datasets.yaml; correct the name or add the data set there."
+                )
+    return Settings(config, chapters, sorted(set(wanted)))
+
+
+def default_file() -> str:
+    """`config/config.yaml`: every key with its default, its meaning and its bounds."""
+    lines = [
+        "# yaml-language-server: $schema=../workflow/schemas/config.schema.json",
+        "# Written from workflow/kerasbook/configuration.py (`make schemas`). The values are the",
+        "# defaults: change them here, in a file given by --configfile, or by --config key=value.",
+        "",
+    ]
+
+    def comment(text: str, indent: str) -> list[str]:
+        return textwrap.wrap(
+            text, 96, initial_indent=indent + "# ", subsequent_indent=indent + "# "
+        )
+
+    def write(model: type[Strict], indent: str) -> None:
+        for name, field in model.model_fields.items():
+            lines.extend(comment(field.description or "", indent))
+            if isinstance(field.default, Strict):
+                lines.append(f"{indent}{name}:")
+                write(type(field.default), indent + "  ")
+            else:
+                value = json.dumps(field.default)
+                lines.append(f"{indent}{name}: {value.strip(chr(34))}")
+            if not indent:
+                lines.append("")
+
+    write(Config, "")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def generated_files() -> dict[Path, str]:
+    """Every file that is written from the models, by its path in the project."""
+    files = {Path("config/config.yaml"): default_file()}
+
+    def schema(name: str, model: type[Strict]) -> None:
+        text = json.dumps(model.model_json_schema(), indent=2, ensure_ascii=False)
+        files[Path("workflow/schemas") / name] = text + "\n"
+
+    schema("config.schema.json", Config)
+    for chapter, slug in rooms().items():
+        schema(f"{chapter}.experiment.schema.json", experiment_model(slug))
+    schema("chapter.schema.json", ChapterFile)
+    return files
+
+
+def main() -> None:
+    """Write the generated files."""
+    for path, text in generated_files().items():
+        write_text(PROJECT / path, text)
+
+
+if __name__ == "__main__":
+    main()

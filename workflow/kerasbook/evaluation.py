@@ -1,0 +1,118 @@
+"""The evaluate stage: what the runs of one experiment came to."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasbook.data import load_npz
+from kerasbook.files import read_json, write_json
+from kerasbook.metrics import summary
+from kerasbook.processed import read_processed
+from kerasbook.steps import step_of
+from kerasbook.tracking import add_results, tracked
+from kerasbook.training import read_history
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One run of an experiment: what its train step left, and the data it stood on."""
+
+    seed: int
+    record: dict[str, Any]
+    epochs: np.ndarray
+    history: dict[str, np.ndarray]
+    predictions: dict[str, np.ndarray]
+    data: dict[str, np.ndarray]
+    settings: dict[str, Any]
+
+
+def history_metrics(epochs: np.ndarray, history: dict[str, np.ndarray]) -> dict[str, float]:
+    """A history under the ledger's names: `loss@1`, `loss@2`, ..."""
+    return {
+        f"{key}@{epoch}": float(value)
+        for key, values in history.items()
+        for epoch, value in zip(epochs, values, strict=True)
+    }
+
+
+def evaluate(
+    snakemake: Any,
+    metrics_of: Callable[[SeedRun], dict[str, float | str]],
+    artifacts_of: Callable[[SeedRun, Path], list[Path]] | None = None,
+) -> None:
+    """Write an experiment's metrics (each seed's, their mean and spread), and its record.
+
+    The metrics are added to the seeds' own MLflow runs too, where a reviewer sorts and
+    compares; mean and standard deviation go to the run that holds them.
+
+    Args:
+        metrics_of: the chapter's metrics of one run.
+        artifacts_of: writes files (a confusion matrix) into a folder, for the seed's run.
+    """
+    step = step_of(snakemake)
+    data, about = read_processed(snakemake)
+    per_seed: dict[int, dict[str, float | str]] = {}
+    runs: dict[int, str] = {}
+    times: dict[int, dict[str, float]] = {}
+    with tracked(snakemake.input.tracking, step, {"data": about["digest"]}) as open_run:
+        triples = zip(
+            snakemake.input.records,
+            snakemake.input.histories,
+            snakemake.input.predictions,
+            strict=True,
+        )
+        for record_file, history_file, predictions_file in triples:
+            record = read_json(record_file)
+            epochs, history = read_history(history_file)
+            run = SeedRun(
+                record["seed"],
+                record,
+                epochs,
+                history,
+                load_npz(predictions_file),
+                data,
+                step.settings,
+            )
+            final = metrics_of(run)
+            per_seed[run.seed] = {**final, **history_metrics(epochs, history)}
+            runs[run.seed] = record["run_id"]
+            times[run.seed] = {"fit_ms": record["seconds"] * 1000, **record.get("times", {})}
+            numbers = {key: one for key, one in final.items() if not isinstance(one, str)}
+            add_results(open_run, record["run_id"], numbers)
+            if artifacts_of is not None:
+                with tempfile.TemporaryDirectory() as folder:
+                    for file in artifacts_of(run, Path(folder)):
+                        open_run.client.log_artifact(record["run_id"], str(file))
+        numbers_only = [
+            {key: one for key, one in values.items() if not isinstance(one, str)}
+            for values in per_seed.values()
+        ]
+        table = summary(numbers_only)
+        short = {key: one for key, one in table.items() if "@" not in key}
+        spread = {f"{key}_mean": one["mean"] for key, one in short.items()}
+        spread |= {f"{key}_sd": one["sd"] for key, one in short.items() if one["sd"] is not None}
+        open_run.metrics(spread)
+        parent = open_run.client.get_run(open_run.id).data.tags["mlflow.parentRunId"]
+        add_results(open_run, parent, spread)
+        write_json(
+            snakemake.output.metrics,
+            {
+                "experiment": step.experiment,
+                "seeds": {str(seed): values for seed, values in per_seed.items()},
+                "summary": table,
+            },
+        )
+        # What differs from one run to the next stands apart: the metrics of the same seed and
+        # threads are the same bytes.
+        write_json(
+            snakemake.output.record,
+            {
+                "run_ids": {str(seed): one for seed, one in runs.items()},
+                "times": {str(seed): one for seed, one in times.items()},
+                "evaluate_run_id": open_run.id,
+            },
+        )

@@ -1,0 +1,49 @@
+"""Metrics of classifiers from labels and predictions, and their mean and spread over seeds."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+
+def binary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """Metrics of a two-class classifier.
+
+    Args:
+        labels: (n,), 0 or 1.
+        probabilities: (n,), of class 1.
+
+    Returns:
+        test_loss (mean cross-entropy, nats), test_accuracy, balanced_accuracy, f1 (of class 1),
+        roc_auc (area under the ROC curve) and majority_accuracy (of always giving the commoner
+        class). A metric that one class alone does not define is left out.
+    """
+    from sklearn import metrics
+
+    labels = np.asarray(labels)
+    # Keras clips probabilities at 1e-7 before the logarithm; so do we, to compare.
+    clipped = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-7, 1 - 1e-7)
+    given = (np.asarray(probabilities) > 0.5).astype(int)
+    share = float(labels.mean())
+    out = {
+        "test_loss": float(metrics.log_loss(labels, clipped, labels=[0, 1])),
+        "test_accuracy": float(metrics.accuracy_score(labels, given)),
+        "f1": float(metrics.f1_score(labels, given, zero_division=0.0)),
+        "majority_accuracy": max(share, 1 - share),
+    }
+    if 0 < share < 1:
+        out["balanced_accuracy"] = float(metrics.balanced_accuracy_score(labels, given))
+        out["roc_auc"] = float(metrics.roc_auc_score(labels, probabilities))
+    return out
+
+
+def summary(per_seed: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | int | None]]:
+    """Mean, standard deviation (n - 1 in the divisor; null for one seed) and n of each metric."""
+    out = {}
+    for key in dict.fromkeys(key for one in per_seed for key in one):
+        values = np.array([one[key] for one in per_seed if key in one], dtype=np.float64)
+        out[key] = {
+            "mean": float(values.mean()),
+            "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
+            "n": len(values),
+        }
+    return out

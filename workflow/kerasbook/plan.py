@@ -1,0 +1,215 @@
+"""Which file comes from which: the paths of the workflow, and the inputs of its rules.
+
+Rules ask this module, so that a path is written down once and tested without Snakemake.
+"""
+
+import ast
+import functools
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from kerasbook.catalogue import Catalogue
+from kerasbook.configuration import Chapter, Settings
+
+WORKFLOW = Path("workflow")
+
+
+@functools.cache
+def _imports(path: Path) -> frozenset[Path]:
+    """The project's own files that a Python file imports, at its top or in a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            file = WORKFLOW.joinpath(*name.split(".")).with_suffix(".py")
+            if name.split(".")[0] in ("kerasbook", "chapters") and file.is_file():
+                found.add(file)
+    return frozenset(found)
+
+
+@functools.cache
+def code_of(script: Path) -> tuple[str, ...]:
+    """The project's files that a script imports, directly or not; not the script itself.
+
+    Snakemake sees a change of the script and not of what it imports: as inputs of the
+    rule, these files make it run again, so that no result is older than its code.
+    """
+    seen: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        for file in _imports(waiting.pop()) - seen:
+            seen.add(file)
+            waiting.append(file)
+    return tuple(sorted(str(file) for file in seen if file != script))
+
+
+class Plan:
+    """The paths of one edition.
+
+    Methods that take `wildcards` are input functions of Snakemake's rules.
+    """
+
+    def __init__(self, settings: Settings, catalogue: Catalogue):
+        self.settings = settings
+        self.catalogue = catalogue
+        self.edition = settings.config.edition
+        self.results = f"results/{self.edition}"
+        self.tracking = f"{self.results}/tracking.json"
+        self.chapter_results = f"{self.results}/{{chapter}}"
+        self.experiment = f"{self.chapter_results}/{{experiment}}"
+        self.run = f"{self.experiment}/seed{{seed}}"
+        self.processed = f"data/processed/{self.edition}/{{chapter}}/{{dataset}}"
+        self.logs = f"logs/{self.edition}/{{chapter}}"
+        self.benchmarks = f"{self.chapter_results}/benchmarks"
+        self.page_files = {
+            "html": f"{self.chapter_results}/report.html",
+            "page": f"{self.chapter_results}/report.json",
+            "table": f"{self.chapter_results}/reproduction.tsv",
+        }
+
+    def chapter(self, slug: str) -> Chapter:
+        """The chapter of an id (ch07) or a slug."""
+        return self.settings.chapters[slug.split("_", 1)[0]]
+
+    def code(self, step: str) -> Any:
+        """An input function: the library's files that the chapter's script of a step imports."""
+
+        def files(wildcards: Any) -> list[str]:
+            return list(code_of(WORKFLOW / "chapters" / wildcards.chapter / f"{step}.py"))
+
+        return files
+
+    def raw_files(self, wildcards: Any) -> list[str]:
+        """The downloaded files of a data set and their records; none for a bundled one."""
+        name = self.catalogue.resolve(wildcards.dataset, self.edition)
+        files = [f"data/raw/{name}/{file.name}" for file in self.catalogue.get(name).files]
+        return files + [f"{file}.json" for file in files]
+
+    def data_of(self, wildcards: Any) -> dict[str, str]:
+        """The processed data of an experiment: `data` (arrays) and `about` (digest, facts)."""
+        experiment = self.chapter(wildcards.chapter).experiments[wildcards.experiment]
+        stem = self.processed.format(chapter=wildcards.chapter, dataset=experiment.dataset)
+        return {"data": f"{stem}.npz", "about": f"{stem}.json"}
+
+    def settings_of(self, wildcards: Any) -> dict[str, Any]:
+        """What an experiment's numbers depend on, as plain values."""
+        return self.chapter(wildcards.chapter).experiments[wildcards.experiment].settings()
+
+    def labels_of(self, wildcards: Any) -> dict[str, str]:
+        """How an experiment is called."""
+        experiment = self.chapter(wildcards.chapter).experiments[wildcards.experiment]
+        return {"title": experiment.title, "variant": experiment.variant}
+
+    def runs_of(self, wildcards: Any) -> dict[str, list[str]]:
+        """What the runs of an experiment wrote, in the order of its seeds."""
+        seeds = self.settings.seeds(wildcards.chapter, wildcards.experiment)
+        names = {
+            "records": "train.json",
+            "histories": "history.tsv",
+            "predictions": "predictions.npz",
+        }
+        return {
+            key: [
+                self.run.format(chapter=wildcards.chapter, experiment=wildcards.experiment, seed=seed)
+                + f"/{name}"
+                for seed in seeds
+            ]
+            for key, name in names.items()
+        }  # fmt: skip
+
+    def experiments_table(self, chapter: str) -> dict[str, dict[str, Any]]:
+        """Each experiment of a chapter: its labels, settings, seeds and printed seed."""
+        entry = self.chapter(chapter)
+        return {
+            name: {
+                "title": one.title,
+                "variant": one.variant,
+                "settings": one.settings(),
+                "seeds": self.settings.seeds(chapter, name),
+                "printed_seed": one.printed_seed,
+            }
+            for name, one in entry.experiments.items()
+        }
+
+    def metrics_of(self, chapter: str) -> list[str]:
+        """The metrics files of all experiments of a chapter."""
+        entry = self.chapter(chapter)
+        return [
+            self.experiment.format(chapter=entry.slug, experiment=name) + "/metrics.json"
+            for name in entry.experiments
+        ]
+
+    def report_inputs(self, wildcards: Any) -> dict[str, Any]:
+        """All that a chapter's page shows."""
+        entry = self.chapter(wildcards.chapter)
+        metrics = self.metrics_of(entry.slug)
+        inputs: dict[str, Any] = {
+            "metrics": metrics,
+            "evaluated": [str(Path(file).with_name("evaluate.json")) for file in metrics],
+        }
+        for name in entry.experiments:
+            of = SimpleNamespace(chapter=entry.slug, experiment=name)
+            for key, files in self.runs_of(of).items():
+                inputs.setdefault(key, []).extend(files)
+        stems = [self.processed.format(chapter=entry.slug, dataset=one) for one in entry.datasets]
+        inputs["data"] = [f"{stem}.npz" for stem in stems]
+        inputs["about"] = [f"{stem}.json" for stem in stems]
+        inputs["uses"] = [file for used in entry.file.uses for file in self.metrics_of(used)]
+        inputs["text"] = str(WORKFLOW / "chapters" / entry.slug / "text.md")
+        inputs["ledger"] = "config/published.tsv"
+        inputs["templates"] = self.templates()
+        return inputs
+
+    def templates(self) -> list[str]:
+        """The files that the pages are rendered from."""
+        folder = WORKFLOW / "kerasbook" / "templates"
+        return sorted(str(path) for path in folder.iterdir() if path.is_file())
+
+    def page(self, chapter: str) -> dict[str, str]:
+        """The three files of a chapter's page."""
+        slug = self.chapter(chapter).slug
+        return {key: path.format(chapter=slug) for key, path in self.page_files.items()}
+
+    def targets(self, stage: str, chapter: str) -> list[str]:
+        """What a stage (preprocess, train, evaluate, report) makes for a chapter."""
+        entry = self.chapter(chapter)
+        if stage == "report":
+            return list(self.page(chapter).values())
+        if stage == "evaluate":
+            return self.metrics_of(chapter)
+        if stage == "train":
+            return [
+                file
+                for name in entry.experiments
+                for file in self.runs_of(SimpleNamespace(chapter=entry.slug, experiment=name))[
+                    "records"
+                ]
+            ]
+        stems = [self.processed.format(chapter=entry.slug, dataset=one) for one in entry.datasets]
+        if stage == "preprocess":
+            return [f"{stem}.npz" for stem in stems]
+        return [
+            file
+            for dataset in entry.datasets
+            for file in self.raw_files(SimpleNamespace(dataset=dataset))
+        ]
+
+    def all_targets(self, stage: str) -> list[str]:
+        """What a stage makes for the selected chapters."""
+        return [file for one in self.settings.selected for file in self.targets(stage, one)]
+
+    def tracking_tree(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Slug -> experiment -> tags, for the tracking store."""
+        return {
+            entry.slug: {
+                name: self.labels_of(SimpleNamespace(chapter=entry.slug, experiment=name))
+                for name in entry.experiments
+            }
+            for entry in self.settings.chapters.values()
+        }

@@ -1,0 +1,417 @@
+"""The report stage: results, ledger and text put together into a chapter's page."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasbook import provenance
+from kerasbook.data import load_npz
+from kerasbook.errors import KerasbookError
+from kerasbook.files import read_json, write_json, write_text
+from kerasbook.steps import step_of
+from kerasbook.tracking import flat, tracked
+from kerasbook.training import read_history
+from kerasbook.verdicts import Row, Verdict, decimals, judge, paired_effect, read_ledger
+
+EDITION_NOTES = {
+    "bundled": "This is the bundled edition: its numbers come from small data sets that the "
+    "installed libraries carry, not from the tutorial's data, and reproduce nothing.",
+    "smoke": "This is the smoke edition: its numbers come from a cut of small bundled data, made "
+    "to test the workflow, and reproduce nothing.",
+}
+TABLE_COLUMNS = [
+    "id", "printed", "mean", "sd", "n_seeds", "verdict", "reason", "run_ids", "lower", "upper",
+    "ours", "baseline", "baseline_name", "peer", "peer_source", "kind", "line", "command",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ChapterFigure:
+    """A figure of a chapter's page: what it shows, in words for who sees it and who does not."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    figure: Any
+
+
+class Results:
+    """What the runs of a chapter left behind, read when asked for."""
+
+    def __init__(self, snakemake: Any):
+        step = step_of(snakemake)
+        self.edition = step.edition
+        self.slug = step.chapter
+        self.id = step.chapter.split("_", 1)[0]
+        self.file: dict[str, Any] = snakemake.params.chapter
+        self.experiments: dict[str, dict[str, Any]] = snakemake.params.experiments
+        self.folder = Path(snakemake.input.metrics[0]).parents[1]
+        self.metrics = self._of_each("metrics.json")
+        self.evaluated = self._of_each("evaluate.json")
+        self.about = [read_json(file) for file in snakemake.input.about]
+        self._data_files = list(snakemake.input.data)
+        self._used = [Path(file) for file in snakemake.input.uses]
+
+    def _of_each(self, file: str) -> dict[str, dict[str, Any]]:
+        return {name: read_json(self.folder / name / file) for name in self.experiments}
+
+    def run_folder(self, experiment: str, seed: int) -> Path:
+        """Where a run's files are."""
+        return self.folder / experiment / f"seed{seed}"
+
+    def seeds(self, experiment: str) -> list[int]:
+        """The seeds of an experiment."""
+        return self.experiments[experiment]["seeds"]
+
+    def record(self, experiment: str, seed: int) -> dict[str, Any]:
+        """A run's train.json."""
+        return read_json(self.run_folder(experiment, seed) / "train.json")
+
+    def predictions(self, experiment: str, seed: int) -> dict[str, np.ndarray]:
+        """A run's predictions."""
+        return load_npz(self.run_folder(experiment, seed) / "predictions.npz")
+
+    def history(self, experiment: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Epochs (n_epochs,) and metric -> values (n_seeds, n_epochs)."""
+        tables = [
+            read_history(self.run_folder(experiment, seed) / "history.tsv")
+            for seed in self.seeds(experiment)
+        ]
+        names = tables[0][1]
+        return tables[0][0], {
+            name: np.stack([table[name] for _, table in tables]) for name in names
+        }
+
+    def value(self, experiment: str, metric: str) -> dict[str, Any]:
+        """Mean, sd and n of a metric.
+
+        Raises:
+            KerasbookError: there is no such experiment or metric.
+        """
+        try:
+            return self.metrics[experiment]["summary"][metric]
+        except KeyError as error:
+            raise KerasbookError(
+                f"{self.slug}: the text asks for {experiment}.{metric}; found no {error}."
+            ) from error
+
+    def by_seed(self, experiment: str, metric: str) -> dict[int, Any]:
+        """A metric's (or a time's) value of each seed, where it has one."""
+        told = self.metrics[experiment]["seeds"]
+        if not any(metric in values for values in told.values()):
+            told = self.evaluated[experiment]["times"]
+        return {int(seed): values[metric] for seed, values in told.items() if metric in values}
+
+    def used(self, chapter: str, experiment: str) -> dict[str, Any]:
+        """The metrics file of another chapter's experiment that this chapter `uses`."""
+        for path in self._used:
+            if path.parts[-3].startswith(f"{chapter}_") and path.parts[-2] == experiment:
+                return read_json(path)
+        raise KerasbookError(
+            f"config/chapters/{self.id}.yaml: uses: found no {chapter}, expected it there, since "
+            f"{self.slug} compares with its experiment {experiment}."
+        )
+
+    @cached_property
+    def data(self) -> dict[str, np.ndarray]:
+        """The arrays of the chapter's first data set."""
+        return load_npz(self._data_files[0])
+
+
+def rerun_command(edition: str, chapter: str, target: str, rule: str = "train") -> str:
+    """The one line that trains an experiment anew and evaluates it."""
+    configfile = "" if edition == "bundled" else f" --configfile config/{edition}.yaml"
+    return f"snakemake -c2{configfile} --forcerun {chapter}_{rule} -- {target}"
+
+
+def _values(results: Results, row: Row) -> tuple[dict[int, Any], list[str], int | None]:
+    """A ledger row's values by seed, the runs they come from, and the printed seed."""
+    if row.experiment == "data":
+        facts = results.about[0]["facts"]
+        found = {0: facts[row.key]} if row.key in facts else {}
+        return found, [results.about[0]["run_id"]], None
+    if row.experiment not in results.experiments:
+        return {}, [], None
+    told = results.experiments[row.experiment]
+    values = results.by_seed(row.experiment, row.key)
+    if row.kind == "seeded" and told["printed_seed"] in values:
+        values = {told["printed_seed"]: values[told["printed_seed"]]}
+    runs = results.evaluated[row.experiment]["run_ids"]
+    return values, [runs[str(seed)] for seed in values], told["printed_seed"]
+
+
+def _beside(results: Results, row: Row) -> dict[str, Any]:
+    """The baseline and the peer figure of a row, where its metric has one."""
+    out: dict[str, Any] = {"baseline": None, "baseline_name": None, "peer": None,
+                           "peer_source": None}  # fmt: skip
+    bases = results.file["baselines"]
+    plain = row.metric.removeprefix("test_").removeprefix("val_")
+    entry = bases.get(row.metric) or (bases.get(plain) if plain != row.metric else None)
+    if entry and row.experiment in results.metrics:
+        found = results.metrics[row.experiment]["summary"].get(entry["metric"])
+        if found:
+            out |= {"baseline": found["mean"], "baseline_name": entry["name"]}
+    peer = results.file["peers"].get(f"{row.experiment}.{row.metric}")
+    peer = peer or results.file["peers"].get(row.metric)
+    if peer:
+        out |= {"peer": peer["value"], "peer_source": peer["source"]}
+    return out
+
+
+def judged_rows(results: Results, ledger: Sequence[Row]) -> list[dict[str, Any]]:
+    """Every printed number of the chapter, judged."""
+    rows = []
+    for row in ledger:
+        if row.chapter != results.id:
+            continue
+        values, runs, printed_seed = _values(results, row)
+        verdict = judge(row, values, printed_seed)
+        if results.edition != "book":
+            verdict = Verdict(
+                "not run", f"the {results.edition} edition stands on other data",
+                verdict.mean, verdict.sd, verdict.n_seeds, None, None, verdict.text,
+            )  # fmt: skip
+        if row.experiment == "data":
+            stem = f"data/processed/{results.edition}/{results.slug}/{results.about[0]['dataset']}"
+            command = rerun_command(results.edition, results.id, f"{stem}.npz", "preprocess")
+        else:
+            target = f"{results.folder.as_posix()}/{row.experiment}/metrics.json"
+            command = rerun_command(results.edition, results.id, target)
+        rows.append(
+            {
+                "id": row.id,
+                "chapter": row.chapter,
+                "experiment": row.experiment,
+                "metric": row.metric,
+                "epoch": row.epoch,
+                "printed": row.printed,
+                "line": row.line,
+                "kind": row.kind,
+                "mean": verdict.mean,
+                "sd": verdict.sd,
+                "n_seeds": verdict.n_seeds,
+                "lower": verdict.lower,
+                "upper": verdict.upper,
+                "ours": verdict.text,
+                "verdict": verdict.verdict,
+                "reason": verdict.reason,
+                **_beside(results, row),
+                "run_ids": runs,
+                "command": command,
+            }
+        )
+    return rows
+
+
+def write_rows(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write judged rows as a table, every digit kept, empty where there is no value."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(TABLE_COLUMNS)
+    for row in rows:
+        shown = {**row, "run_ids": ",".join(row["run_ids"])}
+        values = [shown[key] for key in TABLE_COLUMNS]
+        writer.writerow(["" if one is None else one for one in values])
+    write_text(path, text.getvalue())
+
+
+def _experiments(results: Results) -> list[dict[str, Any]]:
+    out = []
+    for name, told in results.experiments.items():
+        records = [results.record(name, seed) for seed in told["seeds"]]
+        summary = results.metrics[name]["summary"]
+        shown = [key for key in results.file["shown_metrics"] if key in summary]
+        target = f"{results.folder.as_posix()}/{name}/metrics.json"
+        out.append(
+            {
+                "name": name,
+                "title": told["title"],
+                "variant": told["variant"],
+                "seeds": told["seeds"],
+                "settings": flat(told["settings"]),
+                "parameters": records[0].get("parameters"),
+                "seconds": float(np.mean([one["seconds"] for one in records])),
+                "peak_mb": max(one["peak_memory_mb"] for one in records),
+                "metrics": [{"name": key, **summary[key]} for key in shown],
+                "command": rerun_command(results.edition, results.id, target),
+            }
+        )
+    return out
+
+
+def _faults(results: Results) -> list[dict[str, Any]]:
+    out = []
+    for fault in results.file["faults"]:
+        before = results.by_seed(fault["as_printed"], fault["metric"])
+        after = results.by_seed(fault["corrected"], fault["metric"])
+        effect = paired_effect(before, after)
+        if effect["effect"] is None:
+            text = "The two experiments share no seed, so the change cannot be paired."
+        elif effect["lower"] is None:
+            text = "One seed only: the change has no interval."
+        elif effect["lower"] <= 0 <= effect["upper"]:
+            text = "The interval holds zero: these seeds do not show that the fault costs anything."
+        else:
+            text = "The interval does not hold zero: the fault changes this number."
+        out.append({**fault, **effect, "text": text})
+    return out
+
+
+def _benchmark(path: Path) -> dict[str, float | None]:
+    """Seconds and peak memory (MiB) of a job, as Snakemake measured them; NA for a short job."""
+
+    def number(text: str | None) -> float | None:
+        try:
+            return float(text)
+        except (TypeError, ValueError):
+            return None
+
+    with open(path, encoding="utf-8", newline="") as file:
+        row = next(csv.DictReader(file, delimiter="\t"), {})
+    return {"seconds": number(row.get("s")), "peak_mb": number(row.get("max_rss"))}
+
+
+def _jobs(results: Results) -> list[dict[str, Any]]:
+    """Time, memory and run of every job of the chapter so far."""
+    folder = results.folder / "benchmarks"
+    jobs = []
+    for about in results.about:
+        jobs.append(("preprocess", about["dataset"], None, about["run_id"],
+                     folder / "preprocess" / f"{about['dataset']}.tsv"))  # fmt: skip
+    for name, told in results.experiments.items():
+        for seed in told["seeds"]:
+            run_id = results.evaluated[name]["run_ids"][str(seed)]
+            jobs.append(("train", name, seed, run_id, folder / "train" / f"{name}.seed{seed}.tsv"))
+        evaluate_id = results.evaluated[name]["evaluate_run_id"]
+        jobs.append(("evaluate", name, None, evaluate_id, folder / "evaluate" / f"{name}.tsv"))
+    out = []
+    for stage, name, seed, run_id, path in jobs:
+        measured = _benchmark(path) if path.exists() else {"seconds": None, "peak_mb": None}
+        if stage == "train" and measured["peak_mb"] is None:
+            measured["peak_mb"] = results.record(name, seed)["peak_memory_mb"]
+        out.append({"rule": f"{results.id}_{stage}", "experiment": name, "seed": seed,
+                    **measured, "run_id": run_id})  # fmt: skip
+    return out
+
+
+def _provenance(results: Results, tracking_file: str) -> dict[str, Any]:
+    head, dirty = provenance.commit()
+    return {
+        "generated": provenance.now(),
+        "commit": head,
+        "dirty": dirty,
+        "tracking_uri": read_json(tracking_file)["uri"],
+        "mlflow_experiment": f"{results.edition}/{results.slug}",
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "data": [
+            {
+                "dataset": about["resolved"],
+                "digest": about["digest"],
+                "title": about["title"],
+                "licence": about["licence"],
+                "citation": about["citation"],
+                **file,
+            }
+            for about in results.about
+            for file in about["files"] or [{"file": "made from installed libraries"}]
+        ],
+        "steps": _jobs(results),
+    }
+
+
+def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
+    """A chapter's text with its numbers filled in from the results and the ledger.
+
+    The text may say `{{ ours('conv', 'test_accuracy') }}` (the mean over seeds, with the
+    ledger's decimals or those given) and `{{ printed('ch07.conv.test_accuracy') }}`.
+
+    Raises:
+        KerasbookError: the text asks for a number that there is not.
+    """
+    import jinja2
+
+    by_id = {row.id: row for row in ledger}
+
+    def printed(row_id: str) -> str:
+        if row_id not in by_id:
+            raise KerasbookError(f"{path}: asks for the ledger row {row_id}; there is none.")
+        return by_id[row_id].printed
+
+    def ours(experiment: str, metric: str, digits: int | None = None) -> str:
+        row = by_id.get(f"{results.id}.{experiment}.{metric}")
+        places = digits if digits is not None else (decimals(row.printed) if row else 4)
+        return f"{results.value(experiment, metric)['mean']:.{places}f}"
+
+    def fact(name: str) -> str:
+        value = results.about[0]["facts"][name]
+        return f"{value:,}" if isinstance(value, int) else str(value)
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    # Figures are placed by the page, which knows them: {{figure:NAME}} passes through.
+    source = path.read_text(encoding="utf-8").replace("{{figure:", "\0figure:")
+    try:
+        text = environment.from_string(source).render(
+            printed=printed, ours=ours, fact=fact, edition=results.edition, results=results
+        )
+    except jinja2.TemplateError as error:
+        raise KerasbookError(f"{path}: {error}; correct the text.") from error
+    return text.replace("\0figure:", "{{figure:")
+
+
+def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFigure]]) -> None:
+    """Write a chapter's page, its data, its table of verdicts and its figures.
+
+    Args:
+        figures_of: the chapter's own part: its figures, named as its rule's outputs are.
+    """
+    from kerasbook import html, plots
+
+    step = step_of(snakemake)
+    results = Results(snakemake)
+    ledger = read_ledger(Path(snakemake.input.ledger))
+    digests = {about["dataset"]: about["digest"] for about in results.about}
+    with tracked(snakemake.input.tracking, step, digests) as run:
+        shown = []
+        for one in figures_of(results):
+            path = Path(snakemake.output[f"figure_{one.name}"])
+            plots.save_svg(one.figure, path, one.title)
+            shown.append({"name": one.name, "title": one.title, "caption": one.caption,
+                          "alt": one.alt, "file": f"figures/{path.name}"})  # fmt: skip
+            run.artifact(path, "figures")
+        rows = judged_rows(results, ledger)
+        page = {
+            "chapter": results.id,
+            "slug": results.slug,
+            "number": results.file["number"],
+            "title": results.file["title"],
+            "summary": results.file["summary"],
+            "telling_figure": results.file["telling_figure"],
+            "edition": results.edition,
+            "edition_note": EDITION_NOTES.get(results.edition),
+            "text": render_text(Path(snakemake.input.text), results, ledger),
+            "verdict_counts": dict(Counter(row["verdict"] for row in rows)),
+            "rows": rows,
+            "experiments": _experiments(results),
+            "figures": shown,
+            "faults": _faults(results),
+            "provenance": _provenance(results, snakemake.input.tracking),
+        }
+        folder = Path(snakemake.output.html).parent
+        write_text(snakemake.output.html, html.render_chapter(page, folder))
+        write_json(snakemake.output.page, page)
+        write_rows(snakemake.output.table, rows)
+        run.artifact(snakemake.output.html)
+        run.artifact(snakemake.output.table)
+        counts = {
+            f"verdict_{key.replace(' ', '_')}": n for key, n in page["verdict_counts"].items()
+        }
+        run.metrics(counts)

@@ -1,0 +1,117 @@
+"""What surrounds every script: its log, its errors, and who it is."""
+
+import logging
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kerasbook.errors import KerasbookError
+
+logger = logging.getLogger("kerasbook")
+
+
+class Terminated(BaseException):
+    """The job was told to stop (SIGTERM); open runs and files are closed on the way out."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job: which rule of which chapter, for which experiment and seed.
+
+    `settings` are the values that make its numbers what they are; `labels` only
+    say what it is called.
+    """
+
+    rule: str
+    name: str
+    edition: str
+    chapter: str
+    experiment: str | None = None
+    seed: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The run's name in MLflow: `conv seed 1`, `conv evaluate`, `preprocess mnist`."""
+        parts = [self.experiment or ""]
+        parts.append(f"seed {self.seed}" if self.seed is not None else self.name)
+        return " ".join(part for part in parts if part)
+
+
+def step_of(snakemake: Any) -> Step:
+    """The step that a Snakemake script object stands for."""
+    wildcards = dict(snakemake.wildcards.items())
+    params = dict(snakemake.params.items())
+    seed = wildcards.get("seed")
+    name = snakemake.rule.split("_", 1)[-1]
+    if "dataset" in wildcards:
+        name = f"{name} {wildcards['dataset']}"
+    return Step(
+        rule=snakemake.rule,
+        name=name,
+        edition=params["edition"],
+        chapter=wildcards["chapter"],
+        experiment=wildcards.get("experiment"),
+        seed=None if seed is None else int(seed),
+        settings=dict(params.get("settings") or {}),
+        labels=dict(params.get("labels") or {}),
+    )
+
+
+def _terminate(signum: int, frame: object) -> None:
+    raise Terminated(f"signal {signum}")
+
+
+def run(main: Callable[[Any], None], snakemake: Any) -> None:
+    """Call `main(snakemake)` with everything that is printed going to the rule's log.
+
+    File descriptors are redirected, not only `sys.stderr`: TensorFlow's chatter
+    comes from C++. A `KerasbookError` reaches the user as its message alone, any
+    other error as its type, text and the log's name; the traceback goes to the log.
+    """
+    log_path = snakemake.log[0]
+    os.makedirs(os.path.dirname(log_path) or ".", exist_ok=True)  # noqa: PTH103, PTH120
+    screen = os.fdopen(os.dup(2), "w")
+    with open(log_path, "w", encoding="utf-8", buffering=1) as log:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        logging.basicConfig(
+            level=logging.INFO,
+            stream=log,
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+            force=True,
+        )
+        logging.captureWarnings(True)
+        warnings.simplefilter("default")
+        signal.signal(signal.SIGTERM, _terminate)
+        status = 0
+        try:
+            main(snakemake)
+        except KerasbookError as error:
+            status = 1
+            traceback.print_exc(file=log)
+            print(f"\n{snakemake.rule}: {error}", file=screen)
+        except Terminated:
+            status = 143
+            traceback.print_exc(file=log)
+            print(f"\n{snakemake.rule}: stopped by SIGTERM.", file=screen)
+        except BaseException as error:
+            status = 1
+            traceback.print_exc(file=log)
+            told = f"{type(error).__name__}: {error}".strip()
+            print(f"\n{snakemake.rule}: {told}\nThe traceback is in {log_path}", file=screen)
+        finally:
+            screen.close()
+            logging.captureWarnings(False)
+            logging.shutdown()
+            logging.getLogger().handlers.clear()
+    if status:
+        sys.exit(status)

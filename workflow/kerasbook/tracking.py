@@ -1,0 +1,427 @@
+"""MLflow runs that survive parallel jobs, retries and kills.
+
+What was measured and decided:
+
+- Processes that meet a fresh sqlite file at once corrupt it, so `prepare` makes
+  the store, every MLflow experiment and every parent run before any job starts,
+  and jobs use the ids that it wrote down.
+- A run is known by its key (rule, experiment, seed) and its fingerprint
+  (parameters and input digests). Of runs with the same key and fingerprint one
+  is kept: a retry moves the run before it to MLflow's trash. A run whose
+  parameters differ stays for comparison, tagged `superseded`.
+- A run that its process could not close is closed by `close_dead_runs`.
+- MLflow's `nested=True` and `MLFLOW_RUN_ID` do not work across processes;
+  the tag `mlflow.parentRunId` does.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import logging
+import math
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kerasbook import provenance
+from kerasbook.errors import KerasbookError
+from kerasbook.files import read_json, write_json
+from kerasbook.steps import Step, Terminated
+
+logger = logging.getLogger(__name__)
+
+SQLITE = "sqlite:///"
+KEY = "kerasbook.key"
+FINGERPRINT = "kerasbook.fingerprint"
+STATE = "kerasbook.state"
+
+
+def absolute_uri(uri: str) -> str:
+    """The address that MLflow gets: a relative sqlite path made absolute."""
+    if uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/"):
+        return SQLITE + str(Path(uri.removeprefix(SQLITE)).resolve())
+    return uri
+
+
+def _client(uri: str) -> Any:
+    """An MLflow client; the environment's run id, which would break nesting, is dropped."""
+    os.environ.pop("MLFLOW_RUN_ID", None)
+    # git prints to the terminal where a folder is no repository; MLflow asks GitPython.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow
+
+    mlflow.set_tracking_uri(absolute_uri(uri))
+    return mlflow.MlflowClient(absolute_uri(uri))
+
+
+def fingerprint(settings: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """A digest of a run's parameters and of its inputs' digests."""
+    text = json.dumps({"settings": settings, "inputs": inputs}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _parent_run(client: Any, experiment_id: str, key: str, tags: dict[str, str]) -> str:
+    """The id of the run that holds others, made where it is missing.
+
+    It does no work of its own, so it is never left RUNNING.
+    """
+    found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
+    if found:
+        return found[0].info.run_id
+    run = client.create_run(experiment_id, tags={KEY: key, **tags}, run_name=tags["step_title"])
+    client.set_terminated(run.info.run_id, "FINISHED")
+    return run.info.run_id
+
+
+def prepare(
+    uri: str, edition: str, chapters: Mapping[str, Mapping[str, Mapping[str, str]]], out: Path
+) -> None:
+    """Make the store, the MLflow experiments and the parent runs; write their ids to `out`.
+
+    Args:
+        uri: where runs are tracked.
+        chapters: slug -> experiment -> tags of its parent run (title, variant).
+
+    Raises:
+        KerasbookError: the store cannot be reached or its experiment was deleted.
+    """
+    from filelock import FileLock
+
+    local = uri.startswith(SQLITE)
+    lock: Any = contextlib.nullcontext()
+    if local:
+        database = Path(absolute_uri(uri).removeprefix(SQLITE))
+        database.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(database.with_suffix(".lock"))
+    with lock:
+        try:
+            client = _client(uri)
+            ids = {
+                slug: _prepare_chapter(client, uri, edition, slug, experiments)
+                for slug, experiments in chapters.items()
+            }
+        except KerasbookError:
+            raise
+        except Exception as error:
+            raise KerasbookError(
+                f"{uri}: the tracking store does not answer ({type(error).__name__}: {error}). "
+                "Expected a reachable MLflow server or a writable sqlite file; "
+                "see `tracking_uri` in config/config.yaml."
+            ) from error
+    write_json(out, {"uri": uri, "edition": edition, "chapters": ids})
+
+
+def _prepare_chapter(
+    client: Any, uri: str, edition: str, slug: str, experiments: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    name = f"{edition}/{slug}"
+    known = client.get_experiment_by_name(name)
+    if known is None:
+        location = None
+        if uri.startswith(SQLITE):
+            folder = Path(absolute_uri(uri).removeprefix(SQLITE)).parent / "mlartifacts"
+            location = (folder / edition / slug).as_uri()
+        experiment_id = client.create_experiment(name, artifact_location=location)
+        client.set_experiment_tag(
+            experiment_id,
+            "mlflow.note.content",
+            f"Chapter `{slug}`, edition `{edition}`. The chapter's run holds a run per "
+            "experiment, which holds a run per seed. Sort the seeds' runs by `test_accuracy` or "
+            "`test_loss`; the experiments' runs carry mean and standard deviation.",
+        )
+    elif known.lifecycle_stage != "active":
+        raise KerasbookError(
+            f"{uri}: the MLflow experiment '{name}' was deleted. Expected an active one; restore "
+            f"it with `mlflow experiments restore --experiment-id {known.experiment_id}`."
+        )
+    else:
+        experiment_id = known.experiment_id
+    common = {"edition": edition, "chapter": slug}
+    top = _parent_run(
+        client, experiment_id, f"chapter/{slug}",
+        {**common, "step": "chapter", "step_title": slug},
+    )  # fmt: skip
+    runs = {
+        experiment: _parent_run(
+            client,
+            experiment_id,
+            f"experiment/{experiment}",
+            {
+                **common,
+                **tags,
+                "experiment": experiment,
+                "step": "experiment",
+                "step_title": experiment,
+                "mlflow.parentRunId": top,
+            },
+        )
+        for experiment, tags in experiments.items()
+    }
+    return {"experiment_id": experiment_id, "run_id": top, "experiments": runs}
+
+
+def _own_process() -> dict[str, str]:
+    import psutil
+
+    return {
+        "kerasbook.host": socket.gethostname(),
+        "kerasbook.pid": str(os.getpid()),
+        "kerasbook.process_started": str(psutil.Process().create_time()),
+    }
+
+
+def _is_alive(tags: Mapping[str, str]) -> bool:
+    """Whether the process that a run belongs to still runs; elsewhere nobody here can tell."""
+    import psutil
+
+    if tags.get("kerasbook.host") != socket.gethostname():
+        return True
+    try:
+        started = psutil.Process(int(tags["kerasbook.pid"])).create_time()
+    except (psutil.Error, KeyError, ValueError):
+        return False
+    return abs(started - float(tags["kerasbook.process_started"])) < 1.0
+
+
+def close_dead_runs(path: Path) -> list[str]:
+    """Mark KILLED each run that is RUNNING although its process on this machine is gone.
+
+    Args:
+        path: the file that `prepare` wrote.
+
+    Returns:
+        The ids of the runs that were closed.
+    """
+    told = read_json(path)
+    client = _client(told["uri"])
+    ids = [chapter["experiment_id"] for chapter in told["chapters"].values()]
+    closed = []
+    for run in client.search_runs(ids, "attributes.status = 'RUNNING'", max_results=5000):
+        if not _is_alive(run.data.tags):
+            client.set_tag(run.info.run_id, STATE, "killed")
+            client.set_terminated(run.info.run_id, "KILLED")
+            closed.append(run.info.run_id)
+    return closed
+
+
+def _supersede(client: Any, experiment_id: str, key: str, mark: str) -> None:
+    """Make room for a new run of `key`: see the module's text."""
+    for run in client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1000):
+        run_id = run.info.run_id
+        if run.info.status == "RUNNING":
+            client.set_terminated(run_id, "KILLED")
+        if run.data.tags.get(FINGERPRINT) == mark:
+            for output in getattr(run.outputs, "model_outputs", None) or []:
+                client.delete_logged_model(output.model_id)
+            client.delete_run(run_id)
+        else:
+            client.set_tag(run_id, STATE, "superseded")
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Settings as MLflow parameters: nested keys joined by dots, layers in one line."""
+    out: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            out.update(flat(value, f"{prefix}{key}."))
+        elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+            out[prefix + key] = " > ".join(_layer_text(one) for one in value)[:6000]
+        else:
+            out[prefix + key] = str(value)[:6000]
+    return out
+
+
+def _layer_text(layer: Mapping[str, Any]) -> str:
+    own = [str(value) for key, value in layer.items() if key != "type"]
+    return f"{layer['type']}({', '.join(own)})" if own else str(layer["type"])
+
+
+def _metrics(values: Mapping[str, float], step: int) -> list[Any]:
+    """MLflow metrics of the finite values; the others are named in the log."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    kept = []
+    for key, value in values.items():
+        if value is None or not math.isfinite(value):
+            logger.warning("metric %s is %s at step %d: not sent to MLflow", key, value, step)
+            continue
+        # MLflow allows letters, digits, _ - . / and space in names; the ledger writes loss@2.
+        kept.append(Metric(key.replace("@", "/"), float(value), now, step))
+    return kept
+
+
+@dataclass
+class Run:
+    """An open run."""
+
+    client: Any
+    id: str
+    uri: str
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics of one step in one call."""
+        self.client.log_batch(self.id, metrics=_metrics(values, step))
+
+    def history(self, values: Mapping[str, list[float]], first: int = 0) -> None:
+        """Log metrics of many steps in one call per thousand values (the server's limit)."""
+        length = max(map(len, values.values()), default=0)
+        rows = [
+            metric
+            for index in range(length)
+            for metric in _metrics({key: one[index] for key, one in values.items()}, first + index)
+        ]
+        for start in range(0, len(rows), 1000):
+            self.client.log_batch(self.id, metrics=rows[start : start + 1000])
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        from mlflow.entities import RunTag
+
+        pairs = [RunTag(key, str(value)[:5000]) for key, value in values.items()]
+        self.client.log_batch(self.id, tags=pairs)
+
+    def artifact(self, path: str | os.PathLike, folder: str | None = None) -> None:
+        """Attach a file."""
+        self.client.log_artifact(self.id, str(path), folder)
+
+    def dataset(self, name: str, digest: str, source: str, context: str) -> None:
+        """Say which data the run used.
+
+        Args:
+            digest: SHA-256 of the data's arrays; MLflow keeps its first 36 characters.
+            source: the relative path of the file that was read.
+            context: training, testing or validation.
+        """
+        import mlflow
+        from mlflow.data.meta_dataset import MetaDataset
+        from mlflow.data.sources import LocalArtifactDatasetSource
+
+        data = MetaDataset(LocalArtifactDatasetSource(source), name=name, digest=digest[:36])
+        mlflow.log_input(data, context=context)
+        self.tags({f"data.{name}": digest})
+
+
+@contextlib.contextmanager
+def tracked(
+    path: str | os.PathLike, step: Step, inputs: Mapping[str, str] | None = None
+) -> Iterator[Run]:
+    """Open the MLflow run of a step; close it as FINISHED, FAILED or KILLED.
+
+    Args:
+        path: the file that `prepare` wrote.
+        inputs: input name -> digest, part of the fingerprint.
+
+    Raises:
+        KerasbookError: the store or the MLflow experiment is gone.
+    """
+    told = read_json(path)
+    try:
+        place = told["chapters"][step.chapter]
+        parent = place["experiments"][step.experiment] if step.experiment else place["run_id"]
+    except KeyError as error:
+        raise KerasbookError(
+            f"{path}: knows nothing of {error} in {step.chapter}. Expected every experiment there; "
+            "run `snakemake --forcerun tracking_store` to write it anew."
+        ) from error
+    uri = told["uri"]
+    if uri.startswith(SQLITE) and not Path(absolute_uri(uri).removeprefix(SQLITE)).exists():
+        raise KerasbookError(
+            f"{uri}: the tracking store is gone. Expected the file that {path} speaks of; "
+            f"delete {path} and run snakemake again to make a new store."
+        )
+    import mlflow
+
+    client = _client(uri)
+    key = "/".join(
+        str(part) for part in (step.rule, step.name, step.experiment, step.seed) if part is not None
+    )
+    mark = fingerprint(step.settings, inputs or {})
+    _supersede(client, place["experiment_id"], key, mark)
+    head, dirty = provenance.commit()
+    tags = {
+        KEY: key,
+        FINGERPRINT: mark,
+        STATE: "current",
+        "mlflow.parentRunId": parent,
+        "mlflow.source.name": f"workflow/chapters/{step.chapter}",
+        "mlflow.source.type": "LOCAL",
+        "edition": step.edition,
+        "chapter": step.chapter,
+        "step": step.name.split(" ")[0],
+        "rule": step.rule,
+        "device": "cpu",
+        **({"experiment": step.experiment} if step.experiment else {}),
+        **({"seed": str(step.seed)} if step.seed is not None else {}),
+        **({"mlflow.source.git.commit": head, "git_dirty": str(dirty).lower()} if head else {}),
+        **step.labels,
+        **_own_process(),
+    }
+    run = client.create_run(place["experiment_id"], tags=tags, run_name=step.title)
+    run_id = run.info.run_id
+    from mlflow.entities import Param
+
+    params = [Param(name, value) for name, value in flat(step.settings).items()]
+    if step.seed is not None:
+        params.append(Param("seed", str(step.seed)))
+    client.log_batch(run_id, params=params)
+    started = time.monotonic()
+    status = "FAILED"
+    mlflow.start_run(run_id=run_id)
+    open_run = Run(client, run_id, uri)
+    try:
+        yield open_run
+        status = "FINISHED"
+    except (Terminated, KeyboardInterrupt):
+        status = "KILLED"
+        raise
+    except BaseException as error:
+        open_run.tags({"error": f"{type(error).__name__}: {error}"})
+        raise
+    finally:
+        if status == "FINISHED":
+            open_run.metrics(
+                {
+                    "seconds": time.monotonic() - started,
+                    "peak_memory_mb": provenance.peak_memory_mb(),
+                }
+            )
+        mlflow.end_run(status)
+
+
+def add_results(run: Run, run_id: str, values: Mapping[str, float]) -> None:
+    """Add final metrics to a run that another job made, once.
+
+    A value that is there already is left; a value that changed (the run was
+    evaluated anew) is logged at the next step, so no step holds two.
+    """
+    known = run.client.get_run(run_id).data.metrics
+    new: dict[int, dict[str, float]] = {}
+    for key, value in values.items():
+        name = key.replace("@", "/")
+        if name not in known:
+            new.setdefault(0, {})[key] = value
+        elif value is not None and known[name] != value:
+            step = len(run.client.get_metric_history(run_id, name))
+            new.setdefault(step, {})[key] = value
+    for step, group in new.items():
+        run.client.log_batch(run_id, metrics=_metrics(group, step))
+
+
+def main() -> None:
+    """`python -m kerasbook.tracking FILE`: close the runs of dead processes."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("file", type=Path)
+    logging.disable(logging.INFO)
+    for run_id in close_dead_runs(parser.parse_args().file):
+        print(f"MLflow run {run_id}: its process is gone, marked KILLED.", file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""Training with a progress line per epoch, in the log and in MLflow."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """One log line per epoch with the time left, and the same numbers live to MLflow.
+
+    Args:
+        epochs: how many there will be.
+        rows: training rows of an epoch, for the throughput.
+        send: takes the epoch's metrics and its number, such as `Run.metrics`.
+    """
+
+    def __init__(
+        self, epochs: int, rows: int, send: Callable[[Mapping[str, float], int], None] | None = None
+    ):
+        self.epochs = epochs
+        self.rows = rows
+        self.send = send
+        self.history: dict[str, list[float]] = {}
+        self.started = time.monotonic()
+        self.seconds = 0.0
+
+    def epoch(self, values: Mapping[str, float], number: int) -> None:
+        """Tell of an epoch that ended; `number` is the book's own count (from 0 or from 1)."""
+        for key, value in values.items():
+            self.history.setdefault(key, []).append(float(value))
+        self.seconds = time.monotonic() - self.started
+        done = len(next(iter(self.history.values())))
+        left = self.seconds / done * (self.epochs - done)
+        told = " ".join(f"{key}={value:.4g}" for key, value in values.items())
+        logger.info(
+            "epoch %d of %d: %s, %.1f s gone, %.0f s left", done, self.epochs, told,
+            self.seconds, left,
+        )  # fmt: skip
+        if self.send is not None:
+            self.send(values, number)
+
+    @property
+    def rows_per_second(self) -> float:
+        """Training rows per second over all epochs."""
+        done = len(next(iter(self.history.values()), []))
+        return self.rows * done / max(self.seconds, 1e-9)
+
+
+def write_history(path: Any, history: Mapping[str, list[float]], first_epoch: int) -> None:
+    """Write a history as a table: `epoch`, then a column per metric, every digit kept."""
+    import csv
+    import io
+
+    from kerasbook.files import write_text
+
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(["epoch", *history])
+    for index, row in enumerate(zip(*history.values(), strict=True)):
+        writer.writerow([first_epoch + index, *(repr(float(value)) for value in row)])
+    write_text(path, text.getvalue())
+
+
+def read_history(path: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Epoch numbers (n,) and metric -> values (n,), float64."""
+    import csv
+
+    with open(path, encoding="utf-8", newline="") as file:
+        header, *rows = list(csv.reader(file, delimiter="\t"))
+    table = np.array(rows, dtype=np.float64).reshape(len(rows), len(header))
+    return table[:, 0].astype(int), {name: table[:, i] for i, name in enumerate(header) if i}
+
+
+def fit(
+    model: Any,
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    epochs: int,
+    batch_size: int,
+    send: Callable[[Mapping[str, float], int], None] | None = None,
+) -> Progress:
+    """Fit a compiled Keras model, epochs counted from 1 as Keras prints them.
+
+    Args:
+        train: rows and labels.
+        validation: rows and labels that are watched, not learnt from.
+
+    Returns:
+        The progress, whose `history` has a list per metric.
+    """
+    import keras
+
+    progress = Progress(epochs, len(train[0]), send)
+
+    class Tell(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+            progress.epoch(logs or {}, epoch + 1)
+
+    model.fit(
+        *train,
+        batch_size=batch_size,
+        epochs=epochs,
+        validation_data=validation,
+        validation_batch_size=1000,
+        shuffle=True,
+        verbose=0,
+        callbacks=[Tell()],
+    )
+    return progress
+
+
+def run_record(step: Any, run: Any, progress: Progress, **more: Any) -> dict[str, Any]:
+    """What `train.json` says of a run: who it is, its time and memory, its MLflow id."""
+    from kerasbook import provenance
+
+    return {
+        "experiment": step.experiment,
+        "seed": step.seed,
+        "seconds": progress.seconds,
+        "rows_per_second": progress.rows_per_second,
+        "peak_memory_mb": provenance.peak_memory_mb(),
+        "run_id": run.id,
+        **more,
+    }
+
+
+def save_keras_run(
+    snakemake: Any,
+    run: Any,
+    step: Any,
+    model: Any,
+    progress: Progress,
+    predictions: Mapping[str, np.ndarray],
+    example: np.ndarray,
+) -> None:
+    """Write a trained Keras model, its history, predictions and record; log the model.
+
+    Args:
+        example: a few rows of input, logged with the model and giving its signature.
+    """
+    import importlib.metadata
+
+    import keras
+    import mlflow
+
+    from kerasbook import models
+    from kerasbook.data import save_npz
+    from kerasbook.files import write_json, written_whole
+
+    with written_whole(snakemake.output.model) as temporary:
+        model.save(temporary)
+    write_history(snakemake.output.history, progress.history, first_epoch=1)
+    save_npz(snakemake.output.predictions, **predictions)
+    # Requirements are named: MLflow's inference of them takes six seconds per model.
+    backend = {"tensorflow": ("tensorflow-cpu", "tensorflow")}.get(
+        keras.backend.backend(), (keras.backend.backend(),)
+    )
+    requirements = []
+    for package in ("keras", *backend):
+        try:
+            requirements.append(f"{package}=={importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    signature = mlflow.models.infer_signature(example, model.predict_on_batch(example))
+    # mlflow.keras 3.17 cannot save an input example (it writes before it makes the folder);
+    # mlflow.tensorflow saves the same .keras file.
+    logged = mlflow.tensorflow.log_model(
+        model,
+        name="model",
+        signature=signature,
+        input_example=example,
+        pip_requirements=requirements,
+    )
+    parameters = model.count_params()
+    device = models.device_name()
+    run.metrics({"parameters": parameters, "rows_per_second": progress.rows_per_second})
+    run.tags({"device": device, "model_uri": logged.model_uri})
+    record = run_record(
+        step, run, progress, parameters=parameters, device=device, model_uri=logged.model_uri
+    )
+    write_json(snakemake.output.record, record)

@@ -1,0 +1,69 @@
+"""The checked configuration, and the plan that the rules ask for paths."""
+
+import os
+import sys
+
+WORKFLOW_FOLDER = os.path.join(workflow.basedir, "workflow")
+# Scripts run in processes of their own, on a cluster on other machines: each
+# Snakemake that reads this file hands them the way to the library.
+sys.path.insert(0, WORKFLOW_FOLDER)
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [WORKFLOW_FOLDER, *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from kerasbook.catalogue import load_catalogue
+from kerasbook.configuration import load_settings
+from kerasbook.errors import KerasbookError
+from kerasbook.plan import Plan, code_of
+
+
+def read_plan():
+    """Check the whole configuration before any job, and tell what is wrong in one message."""
+    files = [os.path.relpath(name) for name in workflow.configfiles]
+    try:
+        settings = load_settings(config, ", ".join(files) or "the configuration")
+        return Plan(settings, load_catalogue(Path("config/datasets.yaml")))
+    except KerasbookError as error:
+        raise WorkflowError(str(error)) from None
+
+
+PLAN = read_plan()
+# An inherited rule resolves a relative name beside the heir, so the name is made whole here.
+ENVIRONMENT = os.path.join(
+    workflow.basedir, "envs", f"{PLAN.settings.config.environment}.yaml"
+)
+
+
+def figures(chapter, names):
+    """A chapter's figures as outputs, with caption, category and labels for `--report`."""
+    entry = PLAN.chapter(chapter)
+    return {
+        f"figure_{name}": report(
+            f"{PLAN.chapter_results}/figures/{name}.svg",
+            caption="../report/figure.rst",
+            category=f"{entry.file.number} {entry.file.title}",
+            subcategory="Figures",
+            labels={"chapter": entry.id, "figure": name.replace("_", " ")},
+        )
+        for name in names
+    }
+
+
+def pages(chapter):
+    """A chapter's page and tables as outputs, the page and the table shown by `--report`."""
+    entry = PLAN.chapter(chapter)
+    outputs = dict(PLAN.page_files)
+    shown = {"html": "page", "table": "verdicts"}
+    for key, name in shown.items():
+        outputs[key] = report(
+            outputs[key],
+            caption=f"../report/{name}.rst",
+            category=f"{entry.file.number} {entry.file.title}",
+            subcategory="Page and verdicts",
+            labels={"chapter": entry.id, "figure": name},
+        )
+    return outputs

@@ -1,0 +1,42 @@
+"""What stands over all chapters: the index page and the table of every printed number."""
+
+
+localrules:
+    index,
+
+
+rule index:
+    """The first page, and one row for each number of the ledger."""
+    input:
+        pages=[PLAN.page(chapter)["page"] for chapter in PLAN.settings.selected],
+        ledger="config/published.tsv",
+        templates=PLAN.templates(),
+        code=code_of(Path("workflow/scripts/index.py")),
+    output:
+        html=report(
+            f"{PLAN.results}/index.html",
+            caption="../report/index.rst",
+            category="All chapters",
+            labels={"chapter": "all", "figure": "index"},
+        ),
+        table=report(
+            f"{PLAN.results}/reproduction.tsv",
+            caption="../report/verdicts.rst",
+            category="All chapters",
+            labels={"chapter": "all", "figure": "verdicts"},
+        ),
+    log:
+        f"logs/{PLAN.edition}/index.log",
+    benchmark:
+        f"{PLAN.results}/benchmarks/index.tsv"
+    params:
+        edition=PLAN.edition,
+        built=sorted(PLAN.settings.chapters),
+        tracking_uri=PLAN.settings.tracking_uri,
+    resources:
+        mem_mb=600,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/index.py"

@@ -1,0 +1,150 @@
+"""The stages of a chapter, once. A chapter's rules.smk inherits them by `use rule`
+and says what is particular; the script of that name is the one beside its rules.smk."""
+
+
+localrules:
+    download_file,
+
+
+wildcard_constraints:
+    dataset="[a-z0-9_]+",
+    experiment="[a-z0-9_]+",
+    seed="[0-9]+",
+
+
+rule download_file:
+    """One file of a data set: from the mirror, else from its addresses, checked."""
+    output:
+        file="data/raw/{dataset}/{file}",
+        record="data/raw/{dataset}/{file}.json",
+    log:
+        "logs/download/{dataset}/{file}.log",
+    benchmark:
+        "logs/download/{dataset}/{file}.benchmark.tsv"
+    wildcard_constraints:
+        file=r"(?!.*\.json$)[^/]+",
+    params:
+        entry=lambda wildcards: PLAN.catalogue.get(wildcards.dataset)
+        .file(wildcards.file)
+        .model_dump(mode="json"),
+    resources:
+        mem_mb=600,
+        runtime=60,
+    conda:
+        ENVIRONMENT
+    script:
+        "../scripts/download.py"
+
+
+rule stage_preprocess:
+    """Raw files to arrays, with their digest and the facts that the chapter prints of them."""
+    input:
+        raw=PLAN.raw_files,
+        catalogue="config/datasets.yaml",
+        tracking=ancient(PLAN.tracking),
+        code=PLAN.code("preprocess"),
+    output:
+        data=ensure(f"{PLAN.processed}.npz", non_empty=True),
+        about=f"{PLAN.processed}.json",
+    log:
+        f"{PLAN.logs}/preprocess/{{dataset}}.log",
+    benchmark:
+        f"{PLAN.benchmarks}/preprocess/{{dataset}}.tsv"
+    wildcard_constraints:
+        chapter="(?!)",
+    params:
+        edition=PLAN.edition,
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    script:
+        "preprocess.py"
+
+
+rule stage_train:
+    """One experiment, one seed: the model, its history and its predictions."""
+    input:
+        unpack(PLAN.data_of),
+        tracking=ancient(PLAN.tracking),
+        code=PLAN.code("train"),
+    output:
+        model=ensure(f"{PLAN.run}/weights.npz", non_empty=True),
+        history=f"{PLAN.run}/history.tsv",
+        record=f"{PLAN.run}/train.json",
+        predictions=ensure(f"{PLAN.run}/predictions.npz", non_empty=True),
+    log:
+        f"{PLAN.logs}/train/{{experiment}}.seed{{seed}}.log",
+    benchmark:
+        f"{PLAN.benchmarks}/train/{{experiment}}.seed{{seed}}.tsv"
+    wildcard_constraints:
+        chapter="(?!)",
+    params:
+        edition=PLAN.edition,
+        settings=PLAN.settings_of,
+        labels=PLAN.labels_of,
+    threads: PLAN.settings.config.train_threads
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    script:
+        "train.py"
+
+
+rule stage_evaluate:
+    """All seeds of an experiment: metrics, their mean and spread. No TensorFlow."""
+    input:
+        unpack(PLAN.data_of),
+        unpack(PLAN.runs_of),
+        tracking=ancient(PLAN.tracking),
+        code=PLAN.code("evaluate"),
+    output:
+        metrics=f"{PLAN.experiment}/metrics.json",
+        record=f"{PLAN.experiment}/evaluate.json",
+    log:
+        f"{PLAN.logs}/evaluate/{{experiment}}.log",
+    benchmark:
+        f"{PLAN.benchmarks}/evaluate/{{experiment}}.tsv"
+    wildcard_constraints:
+        chapter="(?!)",
+    params:
+        edition=PLAN.edition,
+        settings=PLAN.settings_of,
+        labels=PLAN.labels_of,
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    script:
+        "evaluate.py"
+
+
+rule stage_report:
+    """A chapter's page: verdicts, figures, faults, provenance."""
+    input:
+        unpack(PLAN.report_inputs),
+        tracking=ancient(PLAN.tracking),
+        code=PLAN.code("report"),
+    output:
+        html=f"{PLAN.chapter_results}/report.html",
+    log:
+        f"{PLAN.logs}/report.log",
+    benchmark:
+        f"{PLAN.benchmarks}/report.tsv"
+    wildcard_constraints:
+        chapter="(?!)",
+    params:
+        edition=PLAN.edition,
+        chapter=lambda wildcards: PLAN.chapter(wildcards.chapter).file.model_dump(mode="json"),
+        experiments=lambda wildcards: PLAN.experiments_table(wildcards.chapter),
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    script:
+        "report.py"

@@ -1,0 +1,52 @@
+"""Fetch one file of a data set, from the mirror or from its addresses."""
+
+import os
+import shutil
+from pathlib import Path
+
+from kerasbook import steps
+from kerasbook.catalogue import FileEntry
+from kerasbook.configuration import load_settings
+from kerasbook.download import fetch
+from kerasbook.files import read_json, write_json, written_whole
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; copy it where the file system has no links."""
+    with written_whole(target) as temporary:
+        temporary.unlink()
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def main(snakemake) -> None:
+    """Write the file and the record of where it came from."""
+    # The mirror and the patience are read here and are no parameters of the rule: a
+    # file that is there stays right when the place it came from changes.
+    settings = load_settings(snakemake.config)
+    patience = settings.config.download
+    entry = FileEntry.model_validate(snakemake.params.entry)
+    # Snakemake removes a rule's outputs before it runs: what was fetched once is kept in a
+    # folder of its own, so that a rule that runs again needs no network and loses nothing.
+    kept = Path("data/raw/.fetched") / f"{entry.content_sha256[:16]}.{entry.name}"
+    record = fetch(
+        snakemake.wildcards.dataset,
+        entry,
+        kept,
+        settings.mirror,
+        timeout=patience.timeout,
+        retries=patience.retries,
+        backoff=patience.backoff,
+    )
+    kept_record = kept.with_name(f"{kept.name}.json")
+    if record["source"] == "already there" and kept_record.exists():
+        record = read_json(kept_record)  # where it came from when it was fetched
+    write_json(kept_record, record)
+    link_or_copy(kept, Path(snakemake.output.file))
+    write_json(snakemake.output.record, record)
+
+
+if "snakemake" in globals():
+    steps.run(main, snakemake)

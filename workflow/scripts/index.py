@@ -1,0 +1,95 @@
+"""The first page, and the table of every printed number."""
+
+from collections import Counter
+from pathlib import Path
+
+from kerasbook import html, provenance, steps
+from kerasbook.files import read_json, write_text
+from kerasbook.reporting import EDITION_NOTES, write_rows
+from kerasbook.verdicts import Row, read_ledger
+
+
+def missing_row(row: Row, built: list[str]) -> dict:
+    """A printed number of a chapter that was not run, and why."""
+    reason = "the chapter was not selected" if row.chapter in built else "no room for it yet"
+    empty = dict.fromkeys(
+        ("mean", "sd", "lower", "upper", "ours", "baseline", "baseline_name", "peer",
+         "peer_source")
+    )  # fmt: skip
+    return {
+        "id": row.id,
+        "chapter": row.chapter,
+        "experiment": row.experiment,
+        "metric": row.metric,
+        "epoch": row.epoch,
+        "printed": row.printed,
+        "line": row.line,
+        "kind": row.kind,
+        **empty,
+        "n_seeds": 0,
+        "verdict": "not run",
+        "reason": reason,
+        "run_ids": [],
+        "command": "",
+    }
+
+
+def index_of(pages: list[dict], ledger: list[Row], edition: str, built: list[str]) -> dict:
+    """The data of the index page."""
+    judged = {row["id"]: row for page in pages for row in page["rows"]}
+    rows = [judged.get(row.id) or missing_row(row, built) for row in ledger]
+    steps_done = [step for page in pages for step in page["provenance"]["steps"]]
+    cards = []
+    for page in pages:
+        telling = [one for one in page["figures"] if one["name"] == page["telling_figure"]]
+        cards.append(
+            {
+                **{key: page[key] for key in ("chapter", "slug", "number", "title", "summary",
+                                              "verdict_counts")},
+                "n_rows": len(page["rows"]),
+                "figure": {"alt": telling[0]["alt"], "file": f"{page['slug']}/{telling[0]['file']}"}
+                if telling
+                else None,
+                "report": f"{page['slug']}/report.html",
+            }
+        )  # fmt: skip
+    return {
+        "edition": edition,
+        "edition_note": EDITION_NOTES.get(edition),
+        "generated": provenance.now(),
+        "commit": provenance.commit()[0],
+        "verdict_counts": dict(Counter(row["verdict"] for row in rows)),
+        "chapters": cards,
+        "rows": rows,
+        "n_rows_total": len(rows),
+        "experiments": [
+            {**one, "chapter": page["chapter"]} for page in pages for one in page["experiments"]
+        ],
+        "steps_total": {
+            "seconds": sum(step["seconds"] or 0 for step in steps_done),
+            "jobs": len(steps_done),
+        },
+    }
+
+
+def mlflow_command(uri: str) -> str:
+    """How a reviewer opens the runs."""
+    if uri.startswith("sqlite"):
+        return f"mlflow ui --backend-store-uri {uri} --host 127.0.0.1"
+    return f"open {uri}"
+
+
+def main(snakemake) -> None:
+    """Write the index page and the table."""
+    pages = [read_json(file) for file in snakemake.input.pages]
+    ledger = read_ledger(Path(snakemake.input.ledger))
+    params = snakemake.params
+    index = index_of(pages, ledger, params.edition, params.built)
+    index["mlflow_command"] = mlflow_command(params.tracking_uri)
+    folder = Path(snakemake.output.html).parent
+    write_text(snakemake.output.html, html.render_index(index, folder))
+    write_rows(snakemake.output.table, index["rows"])
+
+
+if "snakemake" in globals():
+    steps.run(main, snakemake)
