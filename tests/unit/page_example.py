@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 
 import numpy as np
+
 from kerasbook import plots
 
 COMMAND = "snakemake -c2 --configfile config/book.yaml --forcerun ch07_train -- {target}"

@@ -21,7 +21,8 @@ from pydantic import AfterValidator, Field, field_validator
 
 from kerasbook.errors import KerasbookError
 from kerasbook.files import write_text
-from kerasbook.validation import Strict, nearest, read_yaml, validate
+from kerasbook.tracking import DEFAULT_URI
+from kerasbook.validation import Strict, nearest, read_yaml, retyped, validate
 
 WORKFLOW = Path(__file__).resolve().parents[1]
 PROJECT = WORKFLOW.parent
@@ -89,6 +90,14 @@ class Config(Strict):
         "the same numbers; another count may differ in the last digits."
     )  # fmt: skip
     download: Download = Field(Download(), description="How downloads behave.")
+
+    @field_validator("chapters", mode="before")
+    @classmethod
+    def _all_or_list(cls, value: Any) -> Any:
+        names = isinstance(value, list) and value and all(isinstance(one, str) for one in value)
+        if value != "all" and not names:
+            raise ValueError(f"found {value!r}, expected all, or a list such as [ch01, ch07].")
+        return value
 
     @field_validator("mirror", "tracking_uri")
     @classmethod
@@ -259,7 +268,7 @@ class Settings:
     def tracking_uri(self) -> str:
         """Where runs are tracked; a sqlite address is relative to the project."""
         told = self.config.tracking_uri or os.environ.get(TRACKING_VARIABLE)
-        return told or "sqlite:///results/mlflow.db"
+        return told or DEFAULT_URI
 
 
 def load_settings(values: dict[str, Any], source: str = "config/config.yaml") -> Settings:
@@ -274,7 +283,7 @@ def load_settings(values: dict[str, Any], source: str = "config/config.yaml") ->
     """
     from kerasbook.catalogue import load_catalogue
 
-    config = validate(Config, values, source)
+    config = validate(Config, retyped(values), source)
     known = rooms()
     wanted = list(known) if config.chapters == "all" else list(config.chapters)
     for chapter in wanted:

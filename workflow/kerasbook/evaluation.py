@@ -58,7 +58,7 @@ def evaluate(
     per_seed: dict[int, dict[str, float | str]] = {}
     runs: dict[int, str] = {}
     times: dict[int, dict[str, float]] = {}
-    with tracked(snakemake.input.tracking, step, {"data": about["digest"]}) as open_run:
+    with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as open_run:
         triples = zip(
             snakemake.input.records,
             snakemake.input.histories,

@@ -515,7 +515,6 @@ def _fault_view(fault: Mapping) -> dict:
     view["effect_text"] = text(effect)
     if known:
         view["interval"] = f"[{text(lower)}, {text(upper)}]"
-        view["clear"] = lower > 0 or upper < 0
     return view
 
 

@@ -108,20 +108,15 @@ class Plan:
 
     def runs_of(self, wildcards: Any) -> dict[str, list[str]]:
         """What the runs of an experiment wrote, in the order of its seeds."""
-        seeds = self.settings.seeds(wildcards.chapter, wildcards.experiment)
         names = {
             "records": "train.json",
             "histories": "history.tsv",
             "predictions": "predictions.npz",
         }
-        return {
-            key: [
-                self.run.format(chapter=wildcards.chapter, experiment=wildcards.experiment, seed=seed)
-                + f"/{name}"
-                for seed in seeds
-            ]
-            for key, name in names.items()
-        }  # fmt: skip
+        of = {"chapter": wildcards.chapter, "experiment": wildcards.experiment}
+        seeds = self.settings.seeds(**of)
+        folders = [self.run.format(**of, seed=seed) for seed in seeds]
+        return {key: [f"{folder}/{name}" for folder in folders] for key, name in names.items()}
 
     def experiments_table(self, chapter: str) -> dict[str, dict[str, Any]]:
         """Each experiment of a chapter: its labels, settings, seeds and printed seed."""

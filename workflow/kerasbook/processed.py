@@ -41,7 +41,7 @@ def preprocess(
         for record in records
     ]
     digests = {one["file"]: one["content_sha256"] for one in files}
-    with tracked(snakemake.input.tracking, step, digests) as run:
+    with tracked(snakemake.params.tracking, step, digests) as run:
         loaded = load_dataset(resolved, catalogue, Path("data/raw"), step.edition)
         arrays, facts = prepare(loaded, raw_files)
         digest = digest_of_arrays(arrays)

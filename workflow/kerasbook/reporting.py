@@ -302,6 +302,17 @@ def _jobs(results: Results) -> list[dict[str, Any]]:
     return out
 
 
+def _made_here(about: dict[str, Any]) -> dict[str, Any]:
+    """What stands for the files of a data set that has none: the arrays' own digest."""
+    return {
+        "file": "made from installed libraries",
+        "bytes": None,
+        "sha256": None,
+        "content_sha256": about["digest"],
+        "source": "installed libraries",
+    }
+
+
 def _provenance(results: Results, tracking_file: str) -> dict[str, Any]:
     head, dirty = provenance.commit()
     return {
@@ -322,7 +333,7 @@ def _provenance(results: Results, tracking_file: str) -> dict[str, Any]:
                 **file,
             }
             for about in results.about
-            for file in about["files"] or [{"file": "made from installed libraries"}]
+            for file in about["files"] or [_made_here(about)]
         ],
         "steps": _jobs(results),
     }
@@ -379,7 +390,7 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
     results = Results(snakemake)
     ledger = read_ledger(Path(snakemake.input.ledger))
     digests = {about["dataset"]: about["digest"] for about in results.about}
-    with tracked(snakemake.input.tracking, step, digests) as run:
+    with tracked(snakemake.params.tracking, step, digests) as run:
         shown = []
         for one in figures_of(results):
             path = Path(snakemake.output[f"figure_{one.name}"])
@@ -403,7 +414,7 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
             "experiments": _experiments(results),
             "figures": shown,
             "faults": _faults(results),
-            "provenance": _provenance(results, snakemake.input.tracking),
+            "provenance": _provenance(results, snakemake.params.tracking),
         }
         folder = Path(snakemake.output.html).parent
         write_text(snakemake.output.html, html.render_chapter(page, folder))

@@ -4,7 +4,7 @@ What was measured and decided:
 
 - Processes that meet a fresh sqlite file at once corrupt it, so `prepare` makes
   the store, every MLflow experiment and every parent run before any job starts,
-  and jobs use the ids that it wrote down.
+  and jobs use the ids that it wrote down; what is added later is made under a lock.
 - A run is known by its key (rule, experiment, seed) and its fingerprint
   (parameters and input digests). Of runs with the same key and fingerprint one
   is kept: a retry moves the run before it to MLflow's trash. A run whose
@@ -17,6 +17,7 @@ What was measured and decided:
 import argparse
 import contextlib
 import hashlib
+import importlib.util
 import json
 import logging
 import math
@@ -27,16 +28,22 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasbook import provenance
 from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json, write_json
 from kerasbook.steps import Step, Terminated
 
+if TYPE_CHECKING:  # MLflow runs this file by its name; so the plan knows that it is used
+    from kerasbook import dense_pyfunc  # noqa: F401
+
 logger = logging.getLogger(__name__)
 
 SQLITE = "sqlite:///"
+DEFAULT_URI = f"{SQLITE}results/mlflow.db"
+# Set by the Snakefile for its jobs, so that another address re-runs nothing.
+URI_VARIABLE = "KERASBOOK_TRACKING_URI"
 KEY = "kerasbook.key"
 FINGERPRINT = "kerasbook.fingerprint"
 STATE = "kerasbook.state"
@@ -80,32 +87,46 @@ def _parent_run(client: Any, experiment_id: str, key: str, tags: dict[str, str])
 
 
 def prepare(
-    uri: str, edition: str, chapters: Mapping[str, Mapping[str, Mapping[str, str]]], out: Path
-) -> None:
-    """Make the store, the MLflow experiments and the parent runs; write their ids to `out`.
+    uri: str, edition: str, chapters: Mapping[str, Mapping[str, Mapping[str, str]]], path: Path
+) -> dict[str, Any]:
+    """Make the store, the MLflow experiments and the parent runs that are missing.
+
+    Their ids are written to `path`, beside those that it already holds of the same
+    store. One process at a time does it, whoever asks.
 
     Args:
         uri: where runs are tracked.
         chapters: slug -> experiment -> tags of its parent run (title, variant).
+
+    Returns:
+        What `path` says.
 
     Raises:
         KerasbookError: the store cannot be reached or its experiment was deleted.
     """
     from filelock import FileLock
 
-    local = uri.startswith(SQLITE)
-    lock: Any = contextlib.nullcontext()
-    if local:
-        database = Path(absolute_uri(uri).removeprefix(SQLITE))
-        database.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(database.with_suffix(".lock"))
-    with lock:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Editions share the store, so its lock lies beside it; a server looks after itself.
+    beside = path
+    if uri.startswith(SQLITE):
+        beside = Path(absolute_uri(uri).removeprefix(SQLITE))
+        beside.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(beside.with_name(f".{beside.name}.lock")):
+        told = {"uri": uri, "edition": edition, "chapters": {}}
+        if path.exists():
+            known = read_json(path)
+            if known["uri"] == uri and _store_exists(uri):
+                told = known
         try:
             client = _client(uri)
-            ids = {
-                slug: _prepare_chapter(client, uri, edition, slug, experiments)
-                for slug, experiments in chapters.items()
-            }
+            for slug, experiments in chapters.items():
+                place = _prepare_chapter(client, uri, edition, slug, experiments)
+                place["experiments"] = {
+                    **told["chapters"].get(slug, {}).get("experiments", {}),
+                    **place["experiments"],
+                }
+                told["chapters"][slug] = place
         except KerasbookError:
             raise
         except Exception as error:
@@ -114,7 +135,37 @@ def prepare(
                 "Expected a reachable MLflow server or a writable sqlite file; "
                 "see `tracking_uri` in config/config.yaml."
             ) from error
-    write_json(out, {"uri": uri, "edition": edition, "chapters": ids})
+        write_json(path, told)
+    return told
+
+
+def _store_exists(uri: str) -> bool:
+    """Whether a sqlite store is where it should be; a server is asked when it is used."""
+    return not uri.startswith(SQLITE) or Path(absolute_uri(uri).removeprefix(SQLITE)).exists()
+
+
+def _place(path: Path, step: Step) -> tuple[str, str, str]:
+    """The store's address, the MLflow experiment's id and the parent run's, for a step.
+
+    They stand in the file that `prepare` wrote before any job. What is not there (an
+    experiment added meanwhile, another address, a store that was deleted) is made here.
+    """
+
+    def look(told: Mapping[str, Any]) -> tuple[str, str, str] | None:
+        place = told.get("chapters", {}).get(step.chapter)
+        if place is None or told["uri"] != uri or not _store_exists(uri):
+            return None
+        parent = place["experiments"].get(step.experiment) if step.experiment else place["run_id"]
+        return (uri, place["experiment_id"], parent) if parent else None
+
+    told = read_json(path) if path.exists() else {}
+    uri = os.environ.get(URI_VARIABLE) or told.get("uri", DEFAULT_URI)
+    found = look(told)
+    if found is None:
+        experiments = {step.experiment: step.labels} if step.experiment else {}
+        found = look(prepare(uri, step.edition, {step.chapter: experiments}, path))
+    assert found is not None  # prepare has just made it
+    return found
 
 
 def _prepare_chapter(
@@ -319,23 +370,9 @@ def tracked(
         inputs: input name -> digest, part of the fingerprint.
 
     Raises:
-        KerasbookError: the store or the MLflow experiment is gone.
+        KerasbookError: the store does not answer, or its experiment was deleted.
     """
-    told = read_json(path)
-    try:
-        place = told["chapters"][step.chapter]
-        parent = place["experiments"][step.experiment] if step.experiment else place["run_id"]
-    except KeyError as error:
-        raise KerasbookError(
-            f"{path}: knows nothing of {error} in {step.chapter}. Expected every experiment there; "
-            "run `snakemake --forcerun tracking_store` to write it anew."
-        ) from error
-    uri = told["uri"]
-    if uri.startswith(SQLITE) and not Path(absolute_uri(uri).removeprefix(SQLITE)).exists():
-        raise KerasbookError(
-            f"{uri}: the tracking store is gone. Expected the file that {path} speaks of; "
-            f"delete {path} and run snakemake again to make a new store."
-        )
+    uri, experiment_id, parent = _place(Path(path), step)
     import mlflow
 
     client = _client(uri)
@@ -343,7 +380,7 @@ def tracked(
         str(part) for part in (step.rule, step.name, step.experiment, step.seed) if part is not None
     )
     mark = fingerprint(step.settings, inputs or {})
-    _supersede(client, place["experiment_id"], key, mark)
+    _supersede(client, experiment_id, key, mark)
     head, dirty = provenance.commit()
     tags = {
         KEY: key,
@@ -363,7 +400,7 @@ def tracked(
         **step.labels,
         **_own_process(),
     }
-    run = client.create_run(place["experiment_id"], tags=tags, run_name=step.title)
+    run = client.create_run(experiment_id, tags=tags, run_name=step.title)
     run_id = run.info.run_id
     from mlflow.entities import Param
 
@@ -395,6 +432,37 @@ def tracked(
         mlflow.end_run(status)
 
 
+def log_dense_model(weights_file: str | os.PathLike, example: Any) -> str:
+    """Log a stack of dense layers to the open run, as numpy arrays and code: no pickle.
+
+    Args:
+        weights_file: as `kerasbook.dense_pyfunc` reads it.
+        example: a few rows of input (n, n_in), which give the signature.
+
+    Returns:
+        The model's URI.
+    """
+    import mlflow
+    import numpy as np
+
+    code = Path(__file__).with_name("dense_pyfunc.py")
+    with np.load(weights_file, allow_pickle=False) as file:
+        n_out = file[f"biases_{sum(name.startswith('biases_') for name in file.files) - 1}"].shape[
+            0
+        ]
+    signature = mlflow.models.infer_signature(example, np.zeros((len(example), n_out)))
+    # Requirements are named: MLflow's inference of them takes six seconds per model.
+    logged = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(code),
+        artifacts={"weights": str(weights_file)},
+        signature=signature,
+        input_example=example,
+        pip_requirements=[f"mlflow=={mlflow.__version__}", f"numpy=={np.__version__}"],
+    )
+    return logged.model_uri
+
+
 def add_results(run: Run, run_id: str, values: Mapping[str, float]) -> None:
     """Add final metrics to a run that another job made, once.
 
@@ -415,12 +483,26 @@ def add_results(run: Run, run_id: str, values: Mapping[str, float]) -> None:
 
 
 def main() -> None:
-    """`python -m kerasbook.tracking FILE`: close the runs of dead processes."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("file", type=Path)
-    logging.disable(logging.INFO)
-    for run_id in close_dead_runs(parser.parse_args().file):
-        print(f"MLflow run {run_id}: its process is gone, marked KILLED.", file=sys.stderr)  # noqa: T201
+    """What the Snakefile's hooks call, with an order as JSON on the standard input.
+
+    `start` makes the store ready and closes the runs of dead processes; `sweep` only
+    closes. Messages for the user go to the standard output.
+    """
+    parser = argparse.ArgumentParser(description="Make the tracking store ready, or sweep it.")
+    parser.add_argument("action", choices=["start", "sweep"])
+    action = parser.parse_args().action
+    order = json.load(sys.stdin)
+    if importlib.util.find_spec("mlflow") is None:
+        return  # Snakemake's own environment at a site where rules bring theirs
+    path = Path(order["path"])
+    try:
+        if action == "start":
+            prepare(order["uri"], order["edition"], order["chapters"], path)
+        for run_id in close_dead_runs(path) if path.exists() else []:
+            print(f"MLflow run {run_id}: its process is gone, marked KILLED.")  # noqa: T201
+    except KerasbookError as error:
+        print(error)  # noqa: T201
+        sys.exit(1)
 
 
 if __name__ == "__main__":

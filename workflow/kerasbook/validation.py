@@ -20,18 +20,24 @@ class Strict(BaseModel):
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys in silence; a learner's second `conv:` is a slip."""
+    """PyYAML keeps the last of two equal keys in silence; a learner's second `conv:` is a slip.
 
-    def construct_mapping(self, node, deep=False):
+    Keys are compared as they are written, before a merge (`<<: *anchor`) adds its own.
+    """
+
+    def compose_mapping_node(self, anchor):
+        node = super().compose_mapping_node(anchor)
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
+            if (key_node.tag, key_node.value) in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands there twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+                    None, None, f"the key {key_node.value!r} stands there twice",
+                    key_node.start_mark,
+                )  # fmt: skip
+            seen.add((key_node.tag, key_node.value))
+        return node
 
 
 def read_yaml(path: Path) -> dict:
@@ -51,6 +57,21 @@ def read_yaml(path: Path) -> dict:
     if not isinstance(value, dict):
         found = type(value).__name__
         raise KerasbookError(f"{path}: found {found} at the top, expected `key: value` lines.")
+    return value
+
+
+def retyped(value: Any) -> Any:
+    """Numbers, booleans and nulls in what `--config` gives, where lists hold only texts."""
+    if isinstance(value, Mapping):
+        return {key: retyped(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [retyped(one) for one in value]
+    if isinstance(value, str) and value.strip():  # YAML reads an empty text as null
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+        return read if isinstance(read, int | float | bool | None) else value
     return value
 
 

@@ -32,6 +32,7 @@ def read_plan():
 
 
 PLAN = read_plan()
+os.environ["KERASBOOK_TRACKING_URI"] = PLAN.settings.tracking_uri
 # An inherited rule resolves a relative name beside the heir, so the name is made whole here.
 ENVIRONMENT = os.path.join(
     workflow.basedir, "envs", f"{PLAN.settings.config.environment}.yaml"

@@ -41,7 +41,6 @@ rule stage_preprocess:
     input:
         raw=PLAN.raw_files,
         catalogue="config/datasets.yaml",
-        tracking=ancient(PLAN.tracking),
         code=PLAN.code("preprocess"),
     output:
         data=ensure(f"{PLAN.processed}.npz", non_empty=True),
@@ -54,6 +53,7 @@ rule stage_preprocess:
         chapter="(?!)",
     params:
         edition=PLAN.edition,
+        tracking=PLAN.tracking,
     resources:
         mem_mb=1500,
         runtime=10,
@@ -67,7 +67,6 @@ rule stage_train:
     """One experiment, one seed: the model, its history and its predictions."""
     input:
         unpack(PLAN.data_of),
-        tracking=ancient(PLAN.tracking),
         code=PLAN.code("train"),
     output:
         model=ensure(f"{PLAN.run}/weights.npz", non_empty=True),
@@ -82,6 +81,7 @@ rule stage_train:
         chapter="(?!)",
     params:
         edition=PLAN.edition,
+        tracking=PLAN.tracking,
         settings=PLAN.settings_of,
         labels=PLAN.labels_of,
     threads: PLAN.settings.config.train_threads
@@ -99,7 +99,6 @@ rule stage_evaluate:
     input:
         unpack(PLAN.data_of),
         unpack(PLAN.runs_of),
-        tracking=ancient(PLAN.tracking),
         code=PLAN.code("evaluate"),
     output:
         metrics=f"{PLAN.experiment}/metrics.json",
@@ -112,6 +111,7 @@ rule stage_evaluate:
         chapter="(?!)",
     params:
         edition=PLAN.edition,
+        tracking=PLAN.tracking,
         settings=PLAN.settings_of,
         labels=PLAN.labels_of,
     resources:
@@ -127,7 +127,6 @@ rule stage_report:
     """A chapter's page: verdicts, figures, faults, provenance."""
     input:
         unpack(PLAN.report_inputs),
-        tracking=ancient(PLAN.tracking),
         code=PLAN.code("report"),
     output:
         html=f"{PLAN.chapter_results}/report.html",
@@ -139,6 +138,7 @@ rule stage_report:
         chapter="(?!)",
     params:
         edition=PLAN.edition,
+        tracking=PLAN.tracking,
         chapter=lambda wildcards: PLAN.chapter(wildcards.chapter).file.model_dump(mode="json"),
         experiments=lambda wildcards: PLAN.experiments_table(wildcards.chapter),
     resources:

@@ -1,39 +1,43 @@
-"""The tracking store, made once before any job, and swept of runs whose job died."""
+"""The tracking store: made ready before the first job, swept of runs whose job died.
+
+These are hooks and no rule. As a rule the store would be an `ancient` input of every
+job, and Snakemake 9.27 forgets the jobs behind such an input whenever the job before it
+runs for a reason of its own: after an update, the first `snakemake` would make the store
+and nothing else. What the hook could not do (no MLflow in Snakemake's own environment,
+an experiment added while jobs run) a job does itself, under a lock.
+"""
 
 
-localrules:
-    tracking_store,
+def call_tracking(action):
+    """Run `python -m kerasbook.tracking`, its chatter going to a log."""
+    import json
+    import subprocess
 
-
-rule tracking_store:
-    """The MLflow store, its experiments and the runs that hold others."""
-    input:
-        code=code_of(Path("workflow/scripts/tracking_store.py")),
-    output:
-        PLAN.tracking,
-    log:
-        f"logs/{PLAN.edition}/tracking_store.log",
-    benchmark:
-        f"logs/{PLAN.edition}/tracking_store.benchmark.tsv"
-    params:
-        uri=PLAN.settings.tracking_uri,
-        edition=PLAN.edition,
-        chapters=PLAN.tracking_tree(),
-    resources:
-        mem_mb=600,
-        runtime=10,
-    conda:
-        ENVIRONMENT
-    script:
-        "../scripts/tracking_store.py"
-
-
-CLOSE_DEAD_RUNS = f"test ! -f {PLAN.tracking} || {sys.executable} -m kerasbook.tracking {PLAN.tracking}"
+    order = {
+        "uri": PLAN.settings.tracking_uri,
+        "edition": PLAN.edition,
+        "path": PLAN.tracking,
+        "chapters": PLAN.tracking_tree(),
+    }
+    log = Path(f"logs/{PLAN.edition}/tracking.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "a", encoding="utf-8") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "kerasbook.tracking", action],
+            input=json.dumps(order),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=file,
+        )
+    if done.returncode:
+        raise WorkflowError(done.stdout.strip() or f"The tracking store failed; see {log}.")
+    if done.stdout.strip():
+        print(done.stdout.strip(), file=sys.stderr)
 
 
 onstart:
-    shell(CLOSE_DEAD_RUNS)
+    call_tracking("start")
 
 
 onerror:
-    shell(CLOSE_DEAD_RUNS)
+    call_tracking("sweep")

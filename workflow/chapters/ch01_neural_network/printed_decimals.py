@@ -6,10 +6,15 @@ the tutorial prints of an error do not show it; the seventeen that it prints of
 the smallest prediction do, and come out only from the rows as they were read then.
 """
 
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 
+from kerasbook.errors import KerasbookError
+
+HEADER = ["Feature1", "Feature2", "Target"]
 DECIMAL = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]{1,3}))?")
 
 
@@ -40,17 +45,31 @@ def decimal_as_read_then(text: str) -> float:
     return -number if sign == "-" else number
 
 
-def as_read_then(x: np.ndarray) -> np.ndarray:
-    """Numbers read correctly, brought to what pandas before 1.2 would have read.
+def read_rows(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+    """Read the tutorial's `intro_to_ann.csv`, whose lines end in bare carriage returns.
 
-    The shortest decimal of a number stands for what the file says, which holds for
-    files without trailing zeros and with at most 15 digits, as the tutorial's.
-
-    Args:
-        x: float64, any shape.
+    Returns:
+        x, (n, 2) float64, and y, (n,) float64 of zeros and ones.
 
     Raises:
-        ValueError: a number is not finite.
+        KerasbookError: another header, a line of another form, or no rows.
     """
-    numbers = [decimal_as_read_then(repr(float(value))) for value in x.ravel()]
-    return np.array(numbers, dtype=np.float64).reshape(x.shape)
+    lines = Path(path).read_text(encoding="ascii", errors="replace").splitlines()
+    found = lines[0].split(",") if lines else []
+    if found != HEADER:
+        raise KerasbookError(f"{path}: found the header {found}, expected {HEADER}.")
+    x, y = [], []
+    for number, line in enumerate(lines[1:], start=2):
+        if not line:
+            continue
+        try:
+            first, second, target = line.split(",")
+            if target not in ("0", "1"):
+                raise ValueError(f"found the target {target!r}, expected 0 or 1")
+            x.append([decimal_as_read_then(first), decimal_as_read_then(second)])
+            y.append(float(target))
+        except ValueError as error:
+            raise KerasbookError(f"{path}: line {number}: {error}. Download it again.") from error
+    if not x:
+        raise KerasbookError(f"{path}: found no rows below the header. Download it again.")
+    return np.array(x), np.array(y)

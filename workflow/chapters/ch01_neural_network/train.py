@@ -1,1 +1,79 @@
+"""Train one network of chapter 4.1 with one seed."""
 
+import time
+
+import numpy as np
+
+from chapters.ch01_neural_network import network
+from kerasbook import steps
+from kerasbook.data import save_npz
+from kerasbook.files import write_json
+from kerasbook.processed import read_processed
+from kerasbook.tracking import log_dense_model, tracked
+from kerasbook.training import Progress, run_record, write_history
+
+# The history is sent to MLflow in one go: a call takes longer than an iteration.
+N_INPUTS, N_OUTPUTS = 2, 1
+
+
+def held_out_rows(n: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from and rows kept from it, each in the table's order.
+
+    The order stays, since this network learns row by row; the seed alone decides which rows.
+    """
+    kept = np.zeros(n, dtype=bool)
+    kept[np.random.default_rng(seed).permutation(n)[: round(n * share)]] = True
+    return np.flatnonzero(~kept), np.flatnonzero(kept)
+
+
+def main(snakemake) -> None:
+    """Train, predict every row, and write model, history and predictions."""
+    step = steps.step_of(snakemake)
+    settings = step.settings
+    data, about = read_processed(snakemake)
+    x, y = data["x"], data["y"]
+    with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
+        run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
+        learnt, kept = held_out_rows(len(x), settings["held_out"], step.seed)
+        weights = network.initial_weights(
+            N_INPUTS, settings["hidden_units"], N_OUTPUTS, step.seed, settings["draws_before"]
+        )
+        network.train(x[:1], y[:1], weights, 1)  # compiles, so that the time below is training
+        progress = Progress(settings["iterations"], len(learnt))
+        trained, _ = network.train(
+            x[learnt],
+            y[learnt],
+            weights,
+            settings["iterations"],
+            settings["learning_rate"],
+            settings["momentum"],
+            settings["momentum_kind"],
+            on_iteration=lambda iteration, error: progress.epoch({"error": error}, iteration),
+        )
+        run.history(progress.history)
+        started = time.perf_counter()
+        predictions = network.predict(x, trained)
+        predict_ms = (time.perf_counter() - started) * 1000
+        network.save(snakemake.output.model, trained)
+        write_history(snakemake.output.history, progress.history, first_epoch=0)
+        save_npz(
+            snakemake.output.predictions, predictions=predictions, learnt=learnt, held_out=kept
+        )
+        uri = log_dense_model(snakemake.output.model, x[:2])
+        parameters = sum(part.size for part in trained)
+        run.metrics({"parameters": parameters, "rows_per_second": progress.rows_per_second})
+        run.tags({"model_uri": uri})
+        record = run_record(
+            step,
+            run,
+            progress,
+            parameters=parameters,
+            device="cpu",
+            model_uri=uri,
+            times={"predict_ms": predict_ms},
+        )
+        write_json(snakemake.output.record, record)
+
+
+if "snakemake" in globals():
+    steps.run(main, snakemake)

@@ -22,6 +22,8 @@ from kerasbook.files import written_whole
 # enough that the converted rows (6 MB for 784 pixels) stay in the cache.
 FORWARD_BATCH = 1000
 
+SATURATION_THRESHOLD = 0.01
+
 
 def _compiled(function: Callable) -> Callable:
     """`function` compiled by numba; the machine code is kept on disk where that is possible."""
@@ -60,47 +62,47 @@ def _check(images: np.ndarray, parameters: Parameters) -> None:
 
 @_compiled
 def _activate(values, weight, bias, units):
-    """A layer's activations, into `units`, for a mini-batch of `values`.
+    """The activations of a layer for one image, into `units`.
 
     Most pixels are blank, and what they would add is 0.
     """
-    for b in range(len(values)):
-        units[b] = bias
-    for i in range(values.shape[1]):
-        for b in range(len(values)):
-            value = values[b, i]
-            if value != 0.0:
-                for j in range(units.shape[1]):
-                    units[b, j] += value * weight[i, j]
-    for b in range(len(values)):
-        for j in range(units.shape[1]):
-            units[b, j] = 1.0 / (1.0 + math.exp(-units[b, j]))
+    units[:] = bias
+    for i in range(len(values)):
+        value = values[i]
+        if value != 0.0:
+            for j in range(len(units)):
+                units[j] += value * weight[i, j]
+    for j in range(len(units)):
+        units[j] = 1.0 / (1.0 + math.exp(-units[j]))
 
 
 @_compiled
 def _descend(values, delta, step, weight, bias):
-    """Take a step down a layer's gradient, the sum over a mini-batch; scales `delta`."""
-    for b in range(len(values)):
-        for j in range(delta.shape[1]):
-            delta[b, j] *= step
-            bias[j] -= delta[b, j]
-    for i in range(values.shape[1]):
-        for b in range(len(values)):
-            value = values[b, i]
-            if value != 0.0:
-                for j in range(delta.shape[1]):
-                    weight[i, j] -= value * delta[b, j]
+    """Change a layer's weights and biases by one image's share of the mini-batch's gradient."""
+    for j in range(len(delta)):
+        delta[j] *= step
+        bias[j] -= delta[j]
+    for i in range(len(values)):
+        value = values[i]
+        if value != 0.0:
+            for j in range(len(delta)):
+                weight[i, j] -= value * delta[j]
 
 
 @_compiled
-def _miss_below(delta, weight, miss):
-    """What the layer below is to blame for: `delta` carried back through `weight`."""
-    for b in range(len(delta)):
-        for i in range(len(weight)):
-            total = 0.0
-            for j in range(delta.shape[1]):
-                total += delta[b, j] * weight[i, j]
-            miss[b, i] = total
+def _backpropagate(label, weights, activations, deltas, b):
+    """The deltas of image `b` of a mini-batch, from the activations, last layer first."""
+    last = len(weights) - 1
+    for layer in range(last, -1, -1):
+        units, delta = activations[layer + 1][b], deltas[layer][b]
+        for j in range(len(units)):
+            if layer == last:
+                miss = units[j] - (1.0 if j == label else 0.0)
+            else:
+                miss = 0.0
+                for k in range(deltas[layer + 1].shape[1]):
+                    miss += weights[layer + 1][j, k] * deltas[layer + 1][b, k]
+            delta[j] = miss * units[j] * (1.0 - units[j])
 
 
 @_compiled
@@ -111,29 +113,22 @@ def _learn_batches(
     n_layers = len(weights)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        n = len(rows)
-        for b in range(n):
-            for i in range(images.shape[1]):
-                activations[0][b, i] = images[rows[b], i] * scale
-        for layer in range(n_layers):
-            _activate(
-                activations[layer][:n], weights[layer], biases[layer], activations[layer + 1][:n]
-            )
-        for layer in range(n_layers - 1, -1, -1):
-            units, delta = activations[layer + 1][:n], deltas[layer][:n]
-            if layer < n_layers - 1:
-                _miss_below(deltas[layer + 1][:n], weights[layer + 1], delta)
-            else:
-                delta[:] = units
-                for b in range(n):
-                    delta[b, labels[rows[b]]] -= 1.0
-            for b in range(n):
-                for j in range(delta.shape[1]):
-                    delta[b, j] *= units[b, j] * (1.0 - units[b, j])
-        for layer in range(n_layers):
-            _descend(
-                activations[layer][:n], deltas[layer][:n], rate / n, weights[layer], biases[layer]
-            )
+        for b in range(len(rows)):
+            image, pixels = images[rows[b]], activations[0][b]
+            for i in range(len(image)):
+                pixels[i] = image[i] * scale
+            for layer in range(n_layers):
+                _activate(
+                    activations[layer][b], weights[layer], biases[layer], activations[layer + 1][b]
+                )
+            _backpropagate(labels[rows[b]], weights, activations, deltas, b)
+        # Only now: the whole mini-batch is judged by the same weights.
+        step = rate / len(rows)
+        for b in range(len(rows)):
+            for layer in range(n_layers):
+                _descend(
+                    activations[layer][b], deltas[layer][b], step, weights[layer], biases[layer]
+                )
 
 
 def train_epoch(
@@ -155,9 +150,20 @@ def train_epoch(
             last mini-batch is smaller if `batch_size` does not divide m.
 
     Raises:
-        KerasbookError: images of another size than the network's input.
+        KerasbookError: images of another size than the network's input, or a label
+            that has no output unit.
     """
     _check(images, parameters)
+    n_units = len(parameters.biases[-1])
+    if len(labels) and not 0 <= labels.min() <= labels.max() < n_units:
+        raise KerasbookError(
+            f"labels: found {labels.min()} to {labels.max()}, expected 0 to {n_units - 1}."
+        )
+    if len(permutation) and not 0 <= permutation.min() <= permutation.max() < len(images):
+        raise KerasbookError(
+            f"permutation: found {permutation.min()} to {permutation.max()}, "
+            f"expected 0 to {len(images) - 1}."
+        )
     sizes = (images.shape[1], *(len(bias) for bias in parameters.biases))
     activations = tuple(np.empty((batch_size, size)) for size in sizes)
     deltas = tuple(np.empty((batch_size, size)) for size in sizes[1:])
@@ -219,7 +225,10 @@ def count_correct(
 
 
 def saturated_share(
-    images: np.ndarray, parameters: Parameters, scale: float, threshold: float = 0.01
+    images: np.ndarray,
+    parameters: Parameters,
+    scale: float,
+    threshold: float = SATURATION_THRESHOLD,
 ) -> list[float]:
     """Per layer, the share of activations closer to 0 or 1 than `threshold`, over all images.
 
@@ -249,7 +258,7 @@ def train(
     learning_rate: float,
     scale: float,
     seed: int,
-    threshold: float = 0.01,
+    threshold: float = SATURATION_THRESHOLD,
     on_epoch: Callable[[int, int, list[float]], None] | None = None,
 ) -> tuple[list[int], list[list[float]]]:
     """Train for some epochs; changes `parameters` in place.

@@ -1,1 +1,64 @@
+"""Train one network of chapter 4.4 with one seed."""
 
+import numpy as np
+
+from chapters.ch04_sgd_network import network
+from kerasbook import steps
+from kerasbook.data import save_npz
+from kerasbook.files import write_json
+from kerasbook.processed import read_processed
+from kerasbook.tracking import log_dense_model, tracked
+from kerasbook.training import Progress, run_record, write_history
+
+SCALES = {"raw": 1.0, "scaled": 1 / 255}
+DIGITS = 10
+
+
+def main(snakemake) -> None:
+    """Train, predict the test digits, and write model, history and predictions."""
+    step = steps.step_of(snakemake)
+    settings = step.settings
+    data, about = read_processed(snakemake)
+    images, labels = data["x_train"], data["y_train"]
+    scale = SCALES[settings["pixels"]]
+    sizes = [images.shape[1], *settings["hidden"], DIGITS]
+    layers = [*(f"hidden_{i}" for i in range(1, len(sizes) - 1)), "output"]
+    with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
+        run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
+        progress = Progress(settings["epochs"], len(images), run.metrics)
+
+        def tell(epoch: int, correct: int, shares: list[float]) -> None:
+            saturated = {f"saturated_{name}": one for name, one in zip(layers, shares)}
+            accuracy = correct / len(data["y_test"])
+            progress.epoch(
+                {"test_correct": correct, "epoch_accuracy": accuracy, **saturated}, epoch
+            )
+
+        parameters = network.initial_parameters(sizes, step.seed)
+        network.train(
+            images,
+            labels,
+            data["x_test"],
+            data["y_test"],
+            parameters,
+            epochs=settings["epochs"],
+            batch_size=settings["batch_size"],
+            learning_rate=settings["learning_rate"],
+            scale=scale,
+            seed=step.seed,
+            on_epoch=tell,
+        )
+        network.save(snakemake.output.model, parameters, scale)
+        write_history(snakemake.output.history, progress.history, first_epoch=0)
+        outputs = network.forward(data["x_test"], parameters, scale)[-1]
+        save_npz(snakemake.output.predictions, outputs=outputs)
+        uri = log_dense_model(snakemake.output.model, data["x_test"][:2].astype(np.float64))
+        count = sum(part.size for group in parameters for part in group)
+        run.metrics({"parameters": count, "rows_per_second": progress.rows_per_second})
+        run.tags({"model_uri": uri})
+        record = run_record(step, run, progress, parameters=count, device="cpu", model_uri=uri)
+        write_json(snakemake.output.record, record)
+
+
+if "snakemake" in globals():
+    steps.run(main, snakemake)

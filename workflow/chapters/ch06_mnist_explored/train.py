@@ -5,10 +5,9 @@ from sklearn.neighbors import NearestCentroid
 
 from kerasbook import steps
 from kerasbook.data import save_npz
-from kerasbook.dense_pyfunc import log_dense_model
 from kerasbook.files import write_json
 from kerasbook.processed import read_processed
-from kerasbook.tracking import tracked
+from kerasbook.tracking import log_dense_model, tracked
 from kerasbook.training import Progress, run_record, write_history
 
 
@@ -34,7 +33,7 @@ def main(snakemake) -> None:
     """Fit, predict the test pictures, and write model, history and predictions."""
     step = steps.step_of(snakemake)
     data, about = read_processed(snakemake)
-    with tracked(snakemake.input.tracking, step, {"data": about["digest"]}) as run:
+    with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
         run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
         progress = Progress(1, len(data["x_train"]), run.metrics)
         x_train = rows(data["x_train"])
@@ -49,7 +48,7 @@ def main(snakemake) -> None:
             biases_0=biases,
             classes=model.classes_,
             scale=np.float64(1),
-            output=np.array("linear"),
+            linear_output=np.array(True),
         )
         write_history(snakemake.output.history, progress.history, first_epoch=0)
         save_npz(snakemake.output.predictions, digits=model.predict(x_test).astype(np.uint8))

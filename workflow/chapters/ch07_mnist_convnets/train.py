@@ -41,7 +41,7 @@ def main(snakemake) -> None:
     step = steps.step_of(snakemake)
     settings = step.settings
     data, about = read_processed(snakemake)
-    with tracked(snakemake.input.tracking, step, {"data": about["digest"]}) as run:
+    with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
         run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
         keras.utils.set_random_seed(step.seed)
         model = models.build(settings["layers"], (28, 28, 1), OUTPUT)
