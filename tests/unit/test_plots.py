@@ -125,6 +125,25 @@ def test_a_missing_metric_leaves_the_line_out():
     assert [len(axes.lines) for axes in figure.axes] == [1, 1]
 
 
+@pytest.mark.parametrize("length", [4, 11, 12, 20, 21, 42, 90])
+def test_the_legend_fits_however_long_its_labels(length):
+    labels = [("word " * 30)[: length - 2] + f"{n:02}" for n in range(7)]
+    figure = plots.curves({name: {"loss": [[2.0, 1.0]]} for name in labels})
+    figure.canvas.draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.x1
+
+
+def test_long_names_of_bars_are_shown_whole():
+    name = "one convolution, one dense layer, dropout, everything repaired"
+    figure = plots.bar_with_error([name, "conv"], [0.9, 0.8], [None, None])
+    shown = figure.axes[0].get_yticklabels()[0].get_text()
+    assert shown.split() == name.split()
+    figure.canvas.draw()
+    assert figure.axes[0].get_yticklabels()[0].get_window_extent().x0 >= 0
+
+
 def test_curves_refuse_another_shape():
     with pytest.raises(ValueError, match=r"\(2, 2, 2\)"):
         plots.curves({"one": {"loss": np.zeros((2, 2, 2))}})

@@ -31,7 +31,10 @@ VERDICTS = {
     "better": ("▲", "Ours is better, and the printed value lies outside our interval."),
     "worse": ("▼", "Ours is worse, and the printed value lies outside our interval."),
     "differs": ("≠", "The printed value is another than ours, and neither is the better one."),
-    "not run": ("○", "No run of this edition produces the number; the reason stands beside it."),
+    "not run": (
+        "○",
+        "Nothing of ours can be compared; the reason stands beside it.",
+    ),
     "not judged": ("·", "Measured but not compared: a timing, or a spread that cannot be known."),
 }
 VARIANTS = {

@@ -234,11 +234,13 @@ def _legend_above(figure: Figure, axes: Sequence[Axes]) -> None:
     known = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels()):
-            known.setdefault(label, handle)
+            known.setdefault(textwrap.fill(label, 42), handle)
     if "printed" in known:
         known["printed"] = known.pop("printed")
     if len(known) > 1:
-        columns = 2 if max(len(label) for label in known) > 14 else 3
+        # A line of type is about 45 letters; a handle takes the room of 6 more.
+        longest = max(len(label) for label in known)
+        columns = 3 if longest <= 11 else 2 if longest <= 20 else 1
         figure.legend(
             known.values(), known.keys(), loc="outside upper left", ncols=columns, borderpad=0.1
         )
@@ -507,7 +509,9 @@ def bar_with_error(
         percent: show shares of 1 in per cent.
     """
     rows = np.arange(len(names))
-    figure, (axes,) = panels(1, 1, 0.95 + 0.3 * len(names))
+    labels = [textwrap.fill(_readable(name), 24) for name in names]
+    lines = max((label.count("\n") + 1 for label in labels), default=1)
+    figure, (axes,) = panels(1, 1, 0.95 + (0.15 + 0.14 * lines) * len(names))
     errors = np.array([sd or 0.0 for sd in sds], dtype=float)
     axes.errorbar(
         means,
@@ -535,7 +539,7 @@ def bar_with_error(
             )
     if baseline is not None:
         axes.axvline(baseline, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), label=baseline_name)
-    axes.set_yticks(rows, [textwrap.shorten(_readable(name), 34) for name in names])
+    axes.set_yticks(rows, labels)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)

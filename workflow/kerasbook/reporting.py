@@ -152,9 +152,7 @@ def _beside(results: Results, row: Row) -> dict[str, Any]:
     """The baseline and the peer figure of a row, where its metric has one."""
     out: dict[str, Any] = {"baseline": None, "baseline_name": None, "peer": None,
                            "peer_source": None}  # fmt: skip
-    bases = results.file["baselines"]
-    plain = row.metric.removeprefix("test_").removeprefix("val_")
-    entry = bases.get(row.metric) or (bases.get(plain) if plain != row.metric else None)
+    entry = results.file["baselines"].get(row.metric)
     if entry and row.experiment in results.metrics:
         found = results.metrics[row.experiment]["summary"].get(entry["metric"])
         if found:

@@ -22,7 +22,7 @@ rule download_file:
     benchmark:
         "logs/download/{dataset}/{file}.benchmark.tsv"
     wildcard_constraints:
-        file=r"(?!.*\.json$)[^/]+",
+        file=r"[^/]+(?<!\.json)",
     params:
         entry=lambda wildcards: PLAN.catalogue.get(wildcards.dataset)
         .file(wildcards.file)

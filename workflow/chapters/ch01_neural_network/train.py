@@ -38,7 +38,9 @@ def main(snakemake) -> None:
         weights = network.initial_weights(
             N_INPUTS, settings["hidden_units"], N_OUTPUTS, step.seed, settings["draws_before"]
         )
-        network.train(x[:1], y[:1], weights, 1)  # compiles, so that the time below is training
+        # Compiled here, so that the times below are those of training and predicting.
+        network.train(x[:1], y[:1], weights, 1)
+        network.predict(x[:1], weights)
         progress = Progress(settings["iterations"], len(learnt))
         trained, _ = network.train(
             x[learnt],
