@@ -3,6 +3,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from kerasbook import plots
 from kerasbook.errors import KerasbookError
@@ -125,7 +126,7 @@ def test_a_missing_metric_leaves_the_line_out():
     assert [len(axes.lines) for axes in figure.axes] == [1, 1]
 
 
-@pytest.mark.parametrize("length", [4, 11, 12, 20, 21, 42, 90])
+@pytest.mark.parametrize("length", [4, 11, 12, 22, 23, 42, 90])
 def test_the_legend_fits_however_long_its_labels(length):
     labels = [("word " * 30)[: length - 2] + f"{n:02}" for n in range(7)]
     figure = plots.curves({name: {"loss": [[2.0, 1.0]]} for name in labels})
@@ -133,6 +134,17 @@ def test_the_legend_fits_however_long_its_labels(length):
     box = figure.legends[0].get_window_extent()
     assert box.x0 >= 0
     assert box.x1 <= figure.bbox.x1
+
+
+def test_long_titles_of_panels_stay_in_the_figure():
+    title = "Momentum that accumulates, a fifth of the rows held out"
+    grids = [{**GRID, "title": title}] * 2
+    curves = plots.curves({"one": {title: [[2.0, 1.0]], "loss": [[2.0, 1.0]]}})
+    for figure in (plots.decision_boundary(grids), curves):
+        figure.canvas.draw()
+        for axes in figure.axes:
+            shown = next(t for t in axes.findobj(Text) if t.get_text() == axes.get_title("left"))
+            assert shown.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_long_names_of_bars_are_shown_whole():

@@ -196,7 +196,7 @@ def curves(
         metrics = list(dict.fromkeys(m for history in histories.values() for m in history))
     columns = min(2, max(1, len(metrics)))
     rows = max(1, math.ceil(len(metrics) / columns))
-    figure, axes = panels(rows, columns, 1.8 if columns == 2 else 2.3)
+    figure, axes = panels(rows, columns, 1.7 if columns == 2 else 2.2)
     for panel, metric in zip(axes, metrics):
         for index, (experiment, history) in enumerate(histories.items()):
             if metric not in history:
@@ -215,7 +215,7 @@ def curves(
                     markeredgecolor=PALETTE[index % len(PALETTE)],
                     label="printed",
                 )
-        panel.set_title(labels.get(metric, _readable(metric)))
+        panel.set_title(textwrap.fill(labels.get(metric, _readable(metric)), 46 // columns))
         _integer_ticks(panel.xaxis)
         if metric in percent:
             _percent_ticks(panel.yaxis)
@@ -240,7 +240,10 @@ def _legend_above(figure: Figure, axes: Sequence[Axes]) -> None:
     if len(known) > 1:
         # A line of type is about 45 letters; a handle takes the room of 6 more.
         longest = max(len(label) for label in known)
-        columns = 3 if longest <= 11 else 2 if longest <= 20 else 1
+        columns = 3 if longest <= 11 else 2 if longest <= 22 else 1
+        lines = sum(label.count("\n") + 1 for label in known) / columns
+        # The panels keep their height: the figure grows by that of the legend.
+        figure.set_figheight(figure.get_figheight() + 0.16 * math.ceil(lines))
         figure.legend(
             known.values(), known.keys(), loc="outside upper left", ncols=columns, borderpad=0.1
         )
@@ -473,7 +476,7 @@ def decision_boundary(
     figure, axes = panels(rows, columns, 2.0 if columns > 1 else 3.0)
     for index, (axis, panel) in enumerate(zip(axes, grids)):
         _draw_boundary(axis, panel, names)
-        axis.set_title("\n".join(textwrap.wrap(panel["title"], 58 // columns)))
+        axis.set_title("\n".join(textwrap.wrap(panel["title"], 46 // columns)))
         axis.grid(False)
         if index + columns >= len(grids):
             axis.set_xlabel(x_label)

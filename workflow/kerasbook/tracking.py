@@ -234,10 +234,12 @@ def _is_alive(tags: Mapping[str, str]) -> bool:
     if tags.get("kerasbook.host") != socket.gethostname():
         return True
     try:
-        started = psutil.Process(int(tags["kerasbook.pid"])).create_time()
+        process = psutil.Process(int(tags["kerasbook.pid"]))
+        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and not yet waited for
+            return False
+        return abs(process.create_time() - float(tags["kerasbook.process_started"])) < 1.0
     except (psutil.Error, KeyError, ValueError):
         return False
-    return abs(started - float(tags["kerasbook.process_started"])) < 1.0
 
 
 def close_dead_runs(path: Path) -> list[str]:
@@ -400,19 +402,18 @@ def tracked(
         **step.labels,
         **_own_process(),
     }
-    run = client.create_run(experiment_id, tags=tags, run_name=step.title)
-    run_id = run.info.run_id
     from mlflow.entities import Param
 
     params = [Param(name, value) for name, value in flat(step.settings).items()]
     if step.seed is not None:
         params.append(Param("seed", str(step.seed)))
-    client.log_batch(run_id, params=params)
     started = time.monotonic()
     status = "FAILED"
-    mlflow.start_run(run_id=run_id)
+    run_id = client.create_run(experiment_id, tags=tags, run_name=step.title).info.run_id
     open_run = Run(client, run_id, uri)
     try:
+        client.log_batch(run_id, params=params)
+        mlflow.start_run(run_id=run_id)
         yield open_run
         status = "FINISHED"
     except (Terminated, KeyboardInterrupt):

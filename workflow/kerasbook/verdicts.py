@@ -9,6 +9,7 @@ from pathlib import Path
 from kerasbook.errors import KerasbookError
 
 VERDICTS = ("exact", "holds", "better", "worse", "differs", "not run", "not judged")
+KINDS = ("constant", "seeded", "stochastic", "timing")
 COVERAGE = 0.95
 LESS_IS_BETTER = ("loss", "error")
 MORE_IS_BETTER = ("accuracy", "correct", "f1", "auc")
@@ -53,32 +54,55 @@ class Verdict:
     text: str | None = None
 
 
+def _row(path: Path, told: Mapping[str, str | None]) -> Row:
+    """One line of the ledger, checked."""
+    name = f"{path}: {told['id']}"
+    missing = [key for key in COLUMNS[:-1] if told[key] is None]
+    if missing:
+        raise KerasbookError(f"{name}: found no {missing[0]}, expected {len(COLUMNS)} columns.")
+    if not told["line"].isdigit():
+        raise KerasbookError(f"{name}: line: found '{told['line']}', expected a line number.")
+    if told["kind"] not in KINDS:
+        raise KerasbookError(
+            f"{name}: kind: found '{told['kind']}', expected one of: {', '.join(KINDS)}."
+        )
+    if told["kind"] == "stochastic":
+        try:
+            printed_range(told["value"])
+        except ValueError as error:
+            raise KerasbookError(
+                f"{name}: value: found '{told['value']}', expected a number or a range."
+            ) from error
+    return Row(
+        told["id"],
+        told["chapter"],
+        told["experiment"],
+        told["metric"],
+        told["epoch"],
+        told["value"],
+        int(told["line"]),
+        told["kind"],
+        told["note"] or "",
+    )
+
+
 def read_ledger(path: Path) -> list[Row]:
     """Read config/published.tsv.
 
     Raises:
-        KerasbookError: another header, or an id that stands twice.
+        KerasbookError: no such file, another header, a line that is no row of the
+            ledger, or an id that stands twice.
     """
-    with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t")
-        if reader.fieldnames != COLUMNS:
-            raise KerasbookError(
-                f"{path}: found the columns {reader.fieldnames}, expected {COLUMNS}."
-            )
-        rows = [
-            Row(
-                one["id"],
-                one["chapter"],
-                one["experiment"],
-                one["metric"],
-                one["epoch"],
-                one["value"],
-                int(one["line"]),
-                one["kind"],
-                one["note"] or "",
-            )
-            for one in reader
-        ]
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, delimiter="\t")
+            if reader.fieldnames != COLUMNS:
+                raise KerasbookError(
+                    f"{path}: found the columns {reader.fieldnames}, expected {COLUMNS}."
+                )
+            rows = [_row(path, one) for one in reader]
+    except FileNotFoundError as error:
+        raise KerasbookError(f"{path}: not found. Expected the ledger there.") from error
     ids = [row.id for row in rows]
     if len(set(ids)) != len(ids):
         twice = sorted({one for one in ids if ids.count(one) > 1})
@@ -91,6 +115,22 @@ def decimals(printed: str) -> int:
     return len(printed.partition(".")[2])
 
 
+def printed_range(printed: str) -> tuple[float, float]:
+    """The least and the largest value that a printed text stands for: of `0.78-0.79`, both.
+
+    Half of the last digit is added on each side, since what was printed was rounded.
+
+    Raises:
+        ValueError: the text is neither a number nor a range.
+    """
+    head, dash, tail = printed[1:].partition("-")  # a sign in front is no dash
+    low, high = printed[:1] + head, tail if dash else printed
+    return (
+        float(low) - 0.5 * 10.0 ** -decimals(low),
+        float(high) + 0.5 * 10.0 ** -decimals(high),
+    )
+
+
 def same_digits(value: object, printed: str) -> bool:
     """Whether a value, written with as many decimals as the printed one, is the same text."""
     if isinstance(value, str):
@@ -100,6 +140,11 @@ def same_digits(value: object, printed: str) -> bool:
     except ValueError:
         return str(value) == printed
     return f"{float(value):.{decimals(printed)}f}" == printed
+
+
+def _sd(values: list[float], mean: float) -> float:
+    """Standard deviation of two or more values, n - 1 in the divisor."""
+    return math.hypot(*(value - mean for value in values)) / math.sqrt(len(values) - 1)
 
 
 def prediction_interval(values: list[float]) -> tuple[float, float]:
@@ -117,8 +162,7 @@ def prediction_interval(values: list[float]) -> tuple[float, float]:
     if n < 2:
         raise ValueError(f"found {n} value(s), expected two or more")
     mean = math.fsum(values) / n
-    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    reach = float(stats.t.ppf(0.5 + COVERAGE / 2, n - 1)) * sd * math.sqrt(1 + 1 / n)
+    reach = float(stats.t.ppf(0.5 + COVERAGE / 2, n - 1)) * _sd(values, mean) * math.sqrt(1 + 1 / n)
     return mean - reach, mean + reach
 
 
@@ -141,8 +185,9 @@ def judge(row: Row, values: Mapping[int, object], printed_seed: int | None = Non
     - constant: `exact` if every run gives every printed digit, else `differs`;
     - seeded: the same, on the printed seed alone;
     - stochastic: `holds` if the printed value, give or take half of its last digit, lies in
-      the 95 % prediction interval of our seeds; else `better` or `worse` by where our mean
-      lies, or `differs` for a metric that has no better side;
+      the 95 % prediction interval of our seeds (a printed range: if the two overlap); else
+      `better` or `worse` by where our mean lies, or `differs` for a metric that has no
+      better side;
     - timing: shown, `not judged`.
     """
     if not values:
@@ -154,10 +199,9 @@ def judge(row: Row, values: Mapping[int, object], printed_seed: int | None = Non
         used = {printed_seed: used[printed_seed]}
     texts = [value for value in used.values() if isinstance(value, str)]
     numbers = [float(value) for value in used.values() if not isinstance(value, str)]
-    mean = math.fsum(numbers) / len(numbers) if numbers and not texts else None
-    sd = None
-    if mean is not None and len(numbers) > 1:
-        sd = math.sqrt(math.fsum((one - mean) ** 2 for one in numbers) / (len(numbers) - 1))
+    finite = all(map(math.isfinite, numbers))
+    mean = math.fsum(numbers) / len(numbers) if numbers and finite and not texts else None
+    sd = _sd(numbers, mean) if mean is not None and len(numbers) > 1 else None
     own = {"mean": mean, "sd": sd, "n_seeds": len(used), "text": texts[0] if texts else None}
     if row.kind == "timing":
         return Verdict("not judged", "a time, which depends on the machine", **own)
@@ -166,22 +210,21 @@ def judge(row: Row, values: Mapping[int, object], printed_seed: int | None = Non
         if not wrong:
             return Verdict("exact", "every printed digit", **own)
         return Verdict("differs", f"ours is {wrong[0]}", **own)
-    if not all(map(math.isfinite, numbers)):
+    if not finite:
         return Verdict("differs", "ours is not finite", **own)
     if len(numbers) < 2:
         return Verdict("not judged", "one seed shows no spread; run two or more", **own)
     lower, upper = prediction_interval(numbers)
-    half = 0.5 * 10.0 ** -decimals(row.printed)
-    printed = float(row.printed)
+    least, largest = printed_range(row.printed)
     own |= {"lower": lower, "upper": upper}
-    if lower - half <= printed <= upper + half:
+    if lower <= largest and least <= upper:
         return Verdict("holds", f"inside the 95 % prediction interval of {len(used)} seeds", **own)
-    where = "below" if printed < lower else "above"
+    where = "below" if largest < lower else "above"
     reason = f"printed value {where} the 95 % prediction interval of {len(used)} seeds"
     side = direction(row.metric)
     if side == 0:
         return Verdict("differs", reason, **own)
-    return Verdict("better" if (mean - printed) * side > 0 else "worse", reason, **own)
+    return Verdict("better" if (mean - least) * side > 0 else "worse", reason, **own)
 
 
 def paired_effect(
@@ -201,6 +244,6 @@ def paired_effect(
         return {"effect": effect, "lower": None, "upper": None, "n": n}
     from scipy import stats
 
-    sd = math.sqrt(math.fsum((one - effect) ** 2 for one in changes) / (n - 1))
-    reach = float(stats.t.ppf(0.5 + COVERAGE / 2, n - 1)) * sd / math.sqrt(n)
+    spread = _sd(changes, effect)
+    reach = float(stats.t.ppf(0.5 + COVERAGE / 2, n - 1)) * spread / math.sqrt(n)
     return {"effect": effect, "lower": effect - reach, "upper": effect + reach, "n": n}

@@ -4,12 +4,7 @@ import os
 import sys
 
 WORKFLOW_FOLDER = os.path.join(workflow.basedir, "workflow")
-# Scripts run in processes of their own, on a cluster on other machines: each
-# Snakemake that reads this file hands them the way to the library.
 sys.path.insert(0, WORKFLOW_FOLDER)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [WORKFLOW_FOLDER, *filter(None, [os.environ.get("PYTHONPATH")])]
-)
 
 from pathlib import Path
 
@@ -32,11 +27,14 @@ def read_plan():
 
 
 PLAN = read_plan()
-os.environ["KERASBOOK_TRACKING_URI"] = PLAN.settings.tracking_uri
-# An inherited rule resolves a relative name beside the heir, so the name is made whole here.
-ENVIRONMENT = os.path.join(
-    workflow.basedir, "envs", f"{PLAN.settings.config.environment}.yaml"
+# Scripts run in processes of their own, on a cluster on other machines: each Snakemake
+# that reads this file hands them the way to the library and to the tracking store.
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(filter(None, [WORKFLOW_FOLDER, os.getenv("PYTHONPATH")])),
+    KERASBOOK_TRACKING_URI=PLAN.settings.tracking_uri,
 )
+# An inherited rule resolves a relative name beside the heir, so the name is made whole here.
+ENVIRONMENT = os.path.join(workflow.basedir, "envs", f"{PLAN.settings.config.environment}.yaml")
 
 
 def figures(chapter, names):

@@ -29,14 +29,14 @@ rule index:
         f"logs/{PLAN.edition}/index.log",
     benchmark:
         f"{PLAN.results}/benchmarks/index.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=600,
+        runtime=10,
     params:
         edition=PLAN.edition,
         built=sorted(PLAN.settings.chapters),
         tracking_uri=PLAN.settings.tracking_uri,
-    resources:
-        mem_mb=600,
-        runtime=10,
-    conda:
-        ENVIRONMENT
     script:
         "../scripts/index.py"

@@ -23,15 +23,15 @@ rule download_file:
         "logs/download/{dataset}/{file}.benchmark.tsv"
     wildcard_constraints:
         file=r"[^/]+(?<!\.json)",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=600,
+        runtime=60,
     params:
         entry=lambda wildcards: PLAN.catalogue.get(wildcards.dataset)
         .file(wildcards.file)
         .model_dump(mode="json"),
-    resources:
-        mem_mb=600,
-        runtime=60,
-    conda:
-        ENVIRONMENT
     script:
         "../scripts/download.py"
 
@@ -51,14 +51,14 @@ rule stage_preprocess:
         f"{PLAN.benchmarks}/preprocess/{{dataset}}.tsv"
     wildcard_constraints:
         chapter="(?!)",
-    params:
-        edition=PLAN.edition,
-        tracking=PLAN.tracking,
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1500,
         runtime=10,
-    conda:
-        ENVIRONMENT
+    params:
+        edition=PLAN.edition,
+        tracking=PLAN.tracking,
     script:
         "preprocess.py"
 
@@ -79,17 +79,17 @@ rule stage_train:
         f"{PLAN.benchmarks}/train/{{experiment}}.seed{{seed}}.tsv"
     wildcard_constraints:
         chapter="(?!)",
+    conda:
+        ENVIRONMENT
+    threads: PLAN.settings.config.train_threads
+    resources:
+        mem_mb=1500,
+        runtime=30,
     params:
         edition=PLAN.edition,
         tracking=PLAN.tracking,
         settings=PLAN.settings_of,
         labels=PLAN.labels_of,
-    threads: PLAN.settings.config.train_threads
-    resources:
-        mem_mb=1500,
-        runtime=30,
-    conda:
-        ENVIRONMENT
     script:
         "train.py"
 
@@ -109,16 +109,16 @@ rule stage_evaluate:
         f"{PLAN.benchmarks}/evaluate/{{experiment}}.tsv"
     wildcard_constraints:
         chapter="(?!)",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1500,
+        runtime=10,
     params:
         edition=PLAN.edition,
         tracking=PLAN.tracking,
         settings=PLAN.settings_of,
         labels=PLAN.labels_of,
-    resources:
-        mem_mb=1500,
-        runtime=10,
-    conda:
-        ENVIRONMENT
     script:
         "evaluate.py"
 
@@ -136,15 +136,15 @@ rule stage_report:
         f"{PLAN.benchmarks}/report.tsv"
     wildcard_constraints:
         chapter="(?!)",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1500,
+        runtime=10,
     params:
         edition=PLAN.edition,
         tracking=PLAN.tracking,
         chapter=lambda wildcards: PLAN.chapter(wildcards.chapter).file.model_dump(mode="json"),
         experiments=lambda wildcards: PLAN.experiments_table(wildcards.chapter),
-    resources:
-        mem_mb=1500,
-        runtime=10,
-    conda:
-        ENVIRONMENT
     script:
         "report.py"

@@ -44,6 +44,6 @@ for chapter_id in PLAN.settings.chapters:
     rule:
         name:
             chapter_id
-        localrule: True
         input:
             PLAN.targets("report", chapter_id),
+        localrule: True

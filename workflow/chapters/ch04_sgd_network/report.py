@@ -40,10 +40,11 @@ def saturation(results: Results) -> ChapterFigure:
                "saturated_output": "saturated output units"}  # fmt: skip
     histories = {name: {key: results.history(name)[1][key] for key in metrics} for name in names}
     told = [results.value(name, "hidden_saturation")["mean"] for name in names]
+    threshold = results.experiments[FIRST]["settings"]["saturation_threshold"]
     return ChapterFigure(
         "saturation",
         "Saturated units by layer and epoch",
-        "Share of activations within 0.01 of 0 or of 1, over all test digits, after each epoch. "
+        f"Share of activations within {threshold:g} of 0 or of 1, over all test digits, by epoch. "
         "There the sigmoid's slope, and with it the gradient, is nearly nothing.",
         "Share of saturated hidden units after the last epoch: "
         + "; ".join(f"{name} {one:.3f}" for name, one in zip(names, told))

@@ -18,6 +18,12 @@ class Experiment(BaseExperiment):
     epochs: int = Field(ge=1, le=10_000)
     batch_size: int = Field(10, ge=1, le=100_000)
     learning_rate: Annotated[float, Field(gt=0, le=1000)]
+    saturation_threshold: float = Field(
+        1e-6,
+        gt=0,
+        lt=0.5,
+        description="An activation closer to 0 or 1 than this counts as saturated.",
+    )
     pixels: Literal["raw", "scaled"] = Field(
         description="raw: 0 to 255, as printed; scaled: 0 to 1."
     )

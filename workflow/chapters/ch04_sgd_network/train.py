@@ -14,6 +14,15 @@ SCALES = {"raw": 1.0, "scaled": 1 / 255}
 DIGITS = 10
 
 
+def compile_network(
+    images: np.ndarray, labels: np.ndarray, parameters: network.Parameters, batch_size: int
+) -> None:
+    """Train a copy on one batch, so that the times measured later hold no compilation."""
+    copy = network.Parameters(*(tuple(part.copy() for part in group) for group in parameters))
+    rows = np.arange(min(batch_size, len(images)))
+    network.train_epoch(images, labels, copy, batch_size, 1.0, 1.0, rows)
+
+
 def main(snakemake) -> None:
     """Train, predict the test digits, and write model, history and predictions."""
     step = steps.step_of(snakemake)
@@ -25,6 +34,8 @@ def main(snakemake) -> None:
     layers = [*(f"hidden_{i}" for i in range(1, len(sizes) - 1)), "output"]
     with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
         run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
+        parameters = network.initial_parameters(sizes, step.seed)
+        compile_network(images, labels, parameters, settings["batch_size"])
         progress = Progress(settings["epochs"], len(images), run.metrics)
 
         def tell(epoch: int, correct: int, shares: list[float]) -> None:
@@ -34,7 +45,6 @@ def main(snakemake) -> None:
                 {"test_correct": correct, "epoch_accuracy": accuracy, **saturated}, epoch
             )
 
-        parameters = network.initial_parameters(sizes, step.seed)
         network.train(
             images,
             labels,
@@ -46,6 +56,7 @@ def main(snakemake) -> None:
             learning_rate=settings["learning_rate"],
             scale=scale,
             seed=step.seed,
+            threshold=settings["saturation_threshold"],
             on_epoch=tell,
         )
         network.save(snakemake.output.model, parameters, scale)
