@@ -6,6 +6,7 @@ The rows go to `results/bench.tsv`; the exit status is 1 if a bound is broken.
 """
 
 import argparse
+import json
 import operator
 import os
 import statistics
@@ -163,7 +164,47 @@ def ch04() -> list[Row]:
     ]
 
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"ch01": ch01, "ch04": ch04}
+def dry_run() -> list[Row]:
+    """How long Snakemake takes to plan everything, every job of every chapter."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--forceall", "--quiet"]
+
+    def plan() -> None:
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+    taken = statistics.median(seconds(plan) for _ in range(3))
+    return [Row("dry_run_seconds", taken, "s", "<= 5")]
+
+
+def book_memory() -> list[Row]:
+    """The largest resident memory of any job of the book edition, chapter by chapter.
+
+    Snakemake's own benchmark files tell it, and for jobs too short for Snakemake to
+    see, the runs' records.
+    """
+    peaks: dict[str, float] = {}
+    for folder in sorted((ROOT / "results" / "book").glob("ch*/")):
+        measured = [json.loads(file.read_text("utf-8"))["peak_memory_mb"]
+                    for file in folder.glob("*/seed*/train.json")]  # fmt: skip
+        for file in folder.glob("benchmarks/**/*.tsv"):
+            header, *rows = [line.split("\t") for line in file.read_text("utf-8").splitlines()]
+            told = [row[header.index("max_rss")] for row in rows]
+            measured += [float(one) for one in told if one not in ("NA", "-")]
+        if measured:
+            peaks[folder.name.split("_")[0]] = max(measured)
+    if not peaks:
+        print("book_memory: no book edition in results/book; run `make book` first.")
+    return [
+        Row(f"{chapter}_book_peak_memory", peak, "MiB", "<= 2048")
+        for chapter, peak in peaks.items()
+    ]
+
+
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    "ch01": ch01,
+    "ch04": ch04,
+    "dry_run": dry_run,
+    "book_memory": book_memory,
+}
 
 
 def as_table(rows: list[Row]) -> str:

@@ -200,8 +200,9 @@ class Plan:
         return [file for one in self.settings.selected for file in self.targets(stage, one)]
 
     def tracking_tree(self) -> dict[str, dict[str, dict[str, str]]]:
-        """Slug -> experiment -> tags, for the tracking store."""
-        return {
+        """Slug -> experiment -> tags, for the tracking store; `data` holds the downloads."""
+        data: dict[str, dict[str, dict[str, str]]] = {"data": {}} if self.edition == "book" else {}
+        return data | {
             entry.slug: {
                 name: self.labels_of(SimpleNamespace(chapter=entry.slug, experiment=name))
                 for name in entry.experiments

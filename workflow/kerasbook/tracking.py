@@ -430,6 +430,7 @@ def tracked(
                     "peak_memory_mb": provenance.peak_memory_mb(),
                 }
             )
+        client.set_terminated(run_id, status)  # before start_run, end_run would do nothing
         mlflow.end_run(status)
 
 

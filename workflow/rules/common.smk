@@ -33,7 +33,8 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [WORKFLOW_FOLDER, os.getenv("PYTHONPATH")])),
     KERASBOOK_TRACKING_URI=PLAN.settings.tracking_uri,
 )
-# An inherited rule resolves a relative name beside the heir, so the name is made whole here.
+# An inherited rule resolves relative names beside the heir, so they are made whole here.
+CAPTIONS = os.path.join(WORKFLOW_FOLDER, "report")
 ENVIRONMENT = os.path.join(workflow.basedir, "envs", f"{PLAN.settings.config.environment}.yaml")
 
 
@@ -43,7 +44,7 @@ def figures(chapter, names):
     return {
         f"figure_{name}": report(
             f"{PLAN.chapter_results}/figures/{name}.svg",
-            caption="../report/figure.rst",
+            caption=os.path.join(CAPTIONS, "figure.rst"),
             category=f"{entry.file.number} {entry.file.title}",
             subcategory="Figures",
             labels={"chapter": entry.id, "figure": name.replace("_", " ")},
@@ -60,7 +61,7 @@ def pages(chapter):
     for key, name in shown.items():
         outputs[key] = report(
             outputs[key],
-            caption=f"../report/{name}.rst",
+            caption=os.path.join(CAPTIONS, f"{name}.rst"),
             category=f"{entry.file.number} {entry.file.title}",
             subcategory="Page and verdicts",
             labels={"chapter": entry.id, "figure": name},

@@ -32,6 +32,8 @@ rule download_file:
         entry=lambda wildcards: PLAN.catalogue.get(wildcards.dataset)
         .file(wildcards.file)
         .model_dump(mode="json"),
+        edition=PLAN.edition,
+        tracking=PLAN.tracking,
     script:
         "../scripts/download.py"
 

@@ -9,6 +9,7 @@ from kerasbook.catalogue import FileEntry
 from kerasbook.configuration import load_settings
 from kerasbook.download import fetch
 from kerasbook.files import read_json, write_json, written_whole
+from kerasbook.tracking import tracked
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -31,21 +32,31 @@ def main(snakemake) -> None:
     # Snakemake removes a rule's outputs before it runs: what was fetched once is kept in a
     # folder of its own, so that a rule that runs again needs no network and loses nothing.
     kept = Path("data/raw/.fetched") / f"{entry.content_sha256[:16]}.{entry.name}"
-    record = fetch(
-        snakemake.wildcards.dataset,
-        entry,
-        kept,
-        settings.mirror,
-        timeout=patience.timeout,
-        retries=patience.retries,
-        backoff=patience.backoff,
+    step = steps.Step(
+        rule=snakemake.rule,
+        name=f"download {entry.name}",
+        edition=snakemake.params.edition,
+        chapter="data",
+        settings={"dataset": snakemake.wildcards.dataset, "file": entry.name},
     )
-    kept_record = kept.with_name(f"{kept.name}.json")
-    if record["source"] == "already there" and kept_record.exists():
-        record = read_json(kept_record)  # where it came from when it was fetched
-    write_json(kept_record, record)
-    link_or_copy(kept, Path(snakemake.output.file))
-    write_json(snakemake.output.record, record)
+    with tracked(snakemake.params.tracking, step, {entry.name: entry.content_sha256}) as run:
+        record = fetch(
+            snakemake.wildcards.dataset,
+            entry,
+            kept,
+            settings.mirror,
+            timeout=patience.timeout,
+            retries=patience.retries,
+            backoff=patience.backoff,
+        )
+        kept_record = kept.with_name(f"{kept.name}.json")
+        if record["source"] == "already there" and kept_record.exists():
+            record = read_json(kept_record)  # where it came from when it was fetched
+        write_json(kept_record, record)
+        link_or_copy(kept, Path(snakemake.output.file))
+        run.metrics({"bytes": record["bytes"], "download_seconds": record["seconds"]})
+        run.tags({key: record[key] for key in ("source", "sha256", "content_sha256")})
+        write_json(snakemake.output.record, record)
 
 
 if "snakemake" in globals():
