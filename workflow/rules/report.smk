@@ -13,12 +13,7 @@ rule index:
         templates=PLAN.templates(),
         code=code_of(Path("workflow/scripts/index.py")),
     output:
-        html=report(
-            f"{PLAN.results}/index.html",
-            caption="../report/index.rst",
-            category="All chapters",
-            labels={"chapter": "all", "figure": "index"},
-        ),
+        html=f"{PLAN.results}/index.html",
         table=report(
             f"{PLAN.results}/reproduction.tsv",
             caption="../report/verdicts.rst",

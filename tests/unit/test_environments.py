@@ -1,0 +1,97 @@
+"""The locks and the conda files say the same, and name what the code imports."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from envs import conda
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVS = ROOT / "envs"
+LOCKS = ["cpu", "gpu", "test"]
+# Import names that differ from the package's.
+PACKAGE_OF = {
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "markdown_it": "markdown-it-py",
+    "tensorflow": "tensorflow-cpu",
+}
+# What the library imports and a package of ours already brings in, with the package.
+COMES_WITH = {"markupsafe": "jinja2"}
+
+
+def imports_of(folder: Path) -> set[str]:
+    """The packages outside the standard library and the project that a folder's files import."""
+    names = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+    own = {"kerasbook", "chapters", "benchmarks", "envs", "tests"}
+    return names - set(sys.stdlib_module_names) - own
+
+
+@pytest.mark.parametrize("kind", LOCKS)
+def test_every_locked_package_has_hashes_and_no_address(kind):
+    text = (ENVS / f"{kind}.lock").read_text("utf-8")
+    entries = re.split(r"\n(?=[A-Za-z0-9])", text)
+    assert len(entries) > 50
+    for entry in entries:
+        assert "--hash=sha256:" in entry, entry.splitlines()[0]
+    assert "://" not in text
+    assert not re.search(r"^\s*--(?!hash)", text, re.M)
+
+
+def test_conda_files_are_those_that_the_locks_give():
+    for kind in ("cpu", "gpu"):
+        assert (ENVS / f"{kind}.yaml").read_text("utf-8") == conda.conda_file(kind)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_conda_files_hold_locked_versions_of_all_that_the_rules_import(kind):
+    told = yaml.safe_load((ENVS / f"{kind}.yaml").read_text("utf-8"))
+    pins = dict(line.split("==") for line in told["dependencies"][-1]["pip"])
+    versions = conda.locked(ENVS / f"{kind}.lock")
+    names = {name.split("[")[0]: version for name, version in pins.items()}
+    for name, version in names.items():
+        assert versions[name] == version
+    for module in imports_of(ROOT / "workflow"):
+        package = COMES_WITH.get(module, PACKAGE_OF.get(module, module))
+        if kind == "gpu" and package == "tensorflow-cpu":
+            package = "tensorflow"
+        assert package in names, f"{module} is imported; envs/{kind}.in does not name {package}"
+
+
+def test_locks_agree_with_each_other():
+    cpu, test = conda.locked(ENVS / "cpu.lock"), conda.locked(ENVS / "test.lock")
+    assert set(cpu) <= set(test)
+    assert {name: test[name] for name in cpu} == cpu
+
+
+def test_test_lock_holds_what_the_tests_import():
+    versions = conda.locked(ENVS / "test.lock")
+    for module in imports_of(ROOT / "tests") | imports_of(ROOT / "benchmarks"):
+        package = COMES_WITH.get(module, PACKAGE_OF.get(module, module))
+        assert package in versions or module in ("conftest", "page_example", "misbehaving_server")
+
+
+def test_library_imports_nothing_heavy_at_its_top():
+    """Jobs that need no TensorFlow, MLflow or matplotlib do not pay for their import."""
+    code = (
+        "import sys; sys.path.insert(0, 'workflow');"
+        "from kerasbook import catalogue, configuration, data, evaluation, files, metrics, models,"
+        " plan, processed, provenance, reporting, steps, tracking, training, verdicts;"
+        "print([name for name in ('tensorflow', 'keras', 'mlflow', 'matplotlib', 'sklearn',"
+        " 'numba') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
