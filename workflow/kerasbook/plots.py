@@ -499,6 +499,7 @@ def bar_with_error(
     *,
     label: str = "",
     percent: bool = False,
+    seeds: Sequence[Sequence[float]] | None = None,
 ) -> Figure:
     """A row for each name: our mean, a bar of one standard deviation to each side.
 
@@ -510,22 +511,37 @@ def bar_with_error(
         printed: the printed value of each row or None, drawn as hollow diamonds.
         label: of the axis, with the unit.
         percent: show shares of 1 in per cent.
+        seeds: the value of every seed of each row, drawn as thin rings in place of the
+            standard deviation, which says little of a few seeds that lie in two heaps.
     """
     rows = np.arange(len(names))
     labels = [textwrap.fill(_readable(name), 24) for name in names]
     lines = max((label.count("\n") + 1 for label in labels), default=1)
     figure, (axes,) = panels(1, 1, 0.95 + (0.15 + 0.14 * lines) * len(names))
+    if seeds is not None:
+        sds = [None] * len(means)
+        pairs = [(value, row) for row, values in zip(rows, seeds) for value in values]
+        axes.plot(
+            *zip(*pairs),
+            linestyle="none",
+            marker="o",
+            markersize=7,
+            markerfacecolor="none",
+            markeredgecolor=BLUE,
+            markeredgewidth=0.8,
+            label="each seed",
+        )
     errors = np.array([sd or 0.0 for sd in sds], dtype=float)
     axes.errorbar(
         means,
         rows,
-        xerr=np.where(np.isfinite(errors), errors, 0.0),
+        xerr=None if seeds is not None else np.where(np.isfinite(errors), errors, 0.0),
         fmt="o",
         color=BLUE,
         markersize=5,
         elinewidth=1.6,
         capsize=3,
-        label="ours, mean ± sd",
+        label="ours, mean" if seeds is not None else "ours, mean ± sd",
     )
     if printed is not None:
         known = [(value, row) for value, row in zip(printed, rows) if value is not None]

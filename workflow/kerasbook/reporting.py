@@ -341,7 +341,10 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
     """A chapter's text with its numbers filled in from the results and the ledger.
 
     The text may say `{{ ours('conv', 'test_accuracy') }}` (the mean over seeds, with the
-    ledger's decimals or those given) and `{{ printed('ch07.conv.test_accuracy') }}`.
+    ledger's decimals or those given), `{{ spread('conv', 'test_accuracy') }}` (the standard
+    deviation), `{{ printed_seed('ann', 'error@1') }}` (the value of the seed that the
+    tutorial fixed, or the mean where there is none), `{{ printed('ch07.conv.test_accuracy') }}`
+    and `{{ fact('n_rows') }}`.
 
     Raises:
         KerasbookError: the text asks for a number that there is not.
@@ -355,10 +358,23 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
             raise KerasbookError(f"{path}: asks for the ledger row {row_id}; there is none.")
         return by_id[row_id].printed
 
-    def ours(experiment: str, metric: str, digits: int | None = None) -> str:
+    def shown(experiment: str, metric: str, value: float, digits: int | None) -> str:
         row = by_id.get(f"{results.id}.{experiment}.{metric}")
         places = digits if digits is not None else (decimals(row.printed) if row else 4)
-        return f"{results.value(experiment, metric)['mean']:.{places}f}"
+        return f"{value:.{places}f}"
+
+    def ours(experiment: str, metric: str, digits: int | None = None) -> str:
+        return shown(experiment, metric, results.value(experiment, metric)["mean"], digits)
+
+    def spread(experiment: str, metric: str, digits: int | None = None) -> str:
+        sd = results.value(experiment, metric)["sd"]
+        return "unknown (one seed)" if sd is None else shown(experiment, metric, sd, digits)
+
+    def printed_seed(experiment: str, metric: str, digits: int | None = None) -> str:
+        seed = results.experiments[experiment]["printed_seed"]
+        if seed is None:
+            return ours(experiment, metric, digits)
+        return shown(experiment, metric, results.by_seed(experiment, metric)[seed], digits)
 
     def fact(name: str) -> str:
         value = results.about[0]["facts"][name]
@@ -369,7 +385,7 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
     source = path.read_text(encoding="utf-8").replace("{{figure:", "\0figure:")
     try:
         text = environment.from_string(source).render(
-            printed=printed, ours=ours, fact=fact, edition=results.edition, results=results
+            printed=printed, ours=ours, spread=spread, printed_seed=printed_seed, fact=fact
         )
     except jinja2.TemplateError as error:
         raise KerasbookError(f"{path}: {error}; correct the text.") from error

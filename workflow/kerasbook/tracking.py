@@ -111,7 +111,10 @@ def prepare(
     beside = path
     if uri.startswith(SQLITE):
         beside = Path(absolute_uri(uri).removeprefix(SQLITE))
-        beside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _no_answer(uri, error) from error
     with FileLock(beside.with_name(f".{beside.name}.lock")):
         told = {"uri": uri, "edition": edition, "chapters": {}}
         if path.exists():
@@ -130,13 +133,17 @@ def prepare(
         except KerasbookError:
             raise
         except Exception as error:
-            raise KerasbookError(
-                f"{uri}: the tracking store does not answer ({type(error).__name__}: {error}). "
-                "Expected a reachable MLflow server or a writable sqlite file; "
-                "see `tracking_uri` in config/config.yaml."
-            ) from error
+            raise _no_answer(uri, error) from error
         write_json(path, told)
     return told
+
+
+def _no_answer(uri: str, error: Exception) -> KerasbookError:
+    return KerasbookError(
+        f"{uri}: the tracking store does not answer ({type(error).__name__}: {error}). "
+        "Expected a reachable MLflow server or a writable sqlite file; "
+        "see `tracking_uri` in config/config.yaml."
+    )
 
 
 def _store_exists(uri: str) -> bool:

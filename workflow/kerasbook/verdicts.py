@@ -13,6 +13,7 @@ KINDS = ("constant", "seeded", "stochastic", "timing")
 COVERAGE = 0.95
 LESS_IS_BETTER = ("loss", "error")
 MORE_IS_BETTER = ("accuracy", "correct", "f1", "auc")
+SHARES = ("accuracy", "f1", "auc")
 COLUMNS = ["id", "chapter", "experiment", "metric", "epoch", "value", "line", "kind", "note"]
 
 
@@ -173,6 +174,13 @@ def direction(metric: str) -> int:
     return 1 if any(word in metric for word in MORE_IS_BETTER) else 0
 
 
+def possible(metric: str) -> tuple[float, float]:
+    """The least and the largest value that a metric can have, which an interval is cut to."""
+    if any(word in metric for word in SHARES):
+        return 0.0, 1.0
+    return (0.0 if direction(metric) else -math.inf), math.inf
+
+
 def judge(row: Row, values: Mapping[int, object], printed_seed: int | None = None) -> Verdict:
     """Judge one printed number by our runs.
 
@@ -216,7 +224,8 @@ def judge(row: Row, values: Mapping[int, object], printed_seed: int | None = Non
         return Verdict("not judged", "one seed shows no spread; run two or more", **own)
     lower, upper = prediction_interval(numbers)
     least, largest = printed_range(row.printed)
-    own |= {"lower": lower, "upper": upper}
+    low, high = possible(row.metric)
+    own |= {"lower": max(lower, low), "upper": min(upper, high)}
     if lower <= largest and least <= upper:
         return Verdict("holds", f"inside the 95 % prediction interval of {len(used)} seeds", **own)
     where = "below" if largest < lower else "above"

@@ -70,7 +70,7 @@ def accuracy(results: Results) -> ChapterFigure:
     return ChapterFigure(
         "accuracy",
         "Against the nearest mean digit",
-        "Mean and standard deviation of the last epoch's test accuracy over seeds. The dashed line "
+        "Test accuracy after the last epoch: a ring is a seed, the dot their mean. The dashed line "
         f"is the nearest mean digit of chapter 4.6 ({nearest:.4f}), which any network must beat.",
         "Test accuracy: "
         + "; ".join(f"{name} {one['mean']:.4f}" for name, one in zip(names, told))
@@ -83,6 +83,7 @@ def accuracy(results: Results) -> ChapterFigure:
             baseline_name="nearest mean digit",
             label="test accuracy",
             percent=True,
+            seeds=[list(results.by_seed(name, "test_accuracy").values()) for name in names],
         ),
     )
 

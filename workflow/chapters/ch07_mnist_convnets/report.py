@@ -116,7 +116,7 @@ def ladder(results: Results) -> ChapterFigure:
     return ChapterFigure(
         "ladder",
         "Test accuracy of every network",
-        "Mean and standard deviation over seeds. The dashed line is the rule that always says "
+        "A ring is a seed, the dot their mean. The dashed line is the rule that always says "
         f"'not six' ({majority:.4f}). The nearest mean digit of chapter 4.6, which learns no "
         f"weights at all, comes to {nearest:.4f} on the same question.",
         "Test accuracy by experiment: "
@@ -130,6 +130,7 @@ def ladder(results: Results) -> ChapterFigure:
             baseline_name="always 'not six'",
             label="test accuracy",
             percent=True,
+            seeds=[list(results.by_seed(name, "test_accuracy").values()) for name in names],
         ),
     )
 
@@ -143,7 +144,8 @@ def faults(results: Results) -> ChapterFigure:
         "faults",
         "One fault repaired at a time",
         "Balanced accuracy (the mean of the shares of sixes and of not-sixes that are told right) "
-        "of the first network, as printed and with one fault repaired at a time.",
+        "of the first network, as printed and with one fault repaired at a time. A ring is a seed, "
+        "the dot their mean.",
         "Balanced accuracy: "
         + "; ".join(f"{name} {one['mean']:.4f}" for name, one in zip(labels, told))
         + ".",
@@ -153,6 +155,7 @@ def faults(results: Results) -> ChapterFigure:
             [one["sd"] for one in told],
             label="balanced accuracy",
             percent=True,
+            seeds=[list(results.by_seed(name, "balanced_accuracy").values()) for name in names],
         ),
     )
 
