@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "kerasbook needs Python 3.11 or newer, found " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "kerasbook needs Python 3.11, 3.12 or 3.13, found " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the locked packages into $(VENV) (a minute or two, once)."
 	@$(PIP) -r envs/cpu.lock
@@ -65,5 +65,6 @@ locks:
 	cd envs && uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet test.in -c cpu.lock -o test.lock
 	$(PYTHON) envs/conda.py
 
+# What a few minutes make anew; the book edition's results and the MLflow store stay.
 clean:
-	rm -rf results logs data/processed .snakemake
+	rm -rf results/bundled results/smoke logs/bundled logs/smoke data/processed/bundled data/processed/smoke

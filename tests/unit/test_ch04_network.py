@@ -104,7 +104,14 @@ def test_counts_and_saturation_of_a_network_made_by_hand():
 
 def test_training_learns_tells_its_progress_and_repeats(digits):
     images, labels = digits
-    settings = {"epochs": 5, "batch_size": 10, "learning_rate": 3.0, "scale": SCALED, "seed": 1}
+    settings = {
+        "epochs": 5,
+        "batch_size": 10,
+        "learning_rate": 3.0,
+        "scale": SCALED,
+        "seed": 1,
+        "threshold": 0.01,
+    }
     told, results = [], []
     for on_epoch in (lambda *seen: told.append(seen), None):
         parameters = network.initial_parameters([36, 8, 4], seed=1)

@@ -15,7 +15,7 @@ import os
 import textwrap
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
@@ -106,9 +106,33 @@ class Config(Strict):
             raise ValueError("found an empty text, expected an address or folder, or null.")
         return value
 
+    @field_validator("mirror")
+    @classmethod
+    def _folder_or_web_address(cls, value: str | None) -> str | None:
+        if value and "://" in value and not value.startswith(("http://", "https://")):
+            raise ValueError(
+                f"found '{value}', expected a folder, or an address that starts with http:// or "
+                "https://."
+            )
+        return value
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _database_or_server(cls, value: str | None) -> str | None:
+        known = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql")
+        if value and not value.startswith(known):
+            raise ValueError(
+                f"found '{value}', expected an MLflow server (http://...) or a database "
+                "(sqlite:///results/mlflow.db); MLflow no longer tracks into plain folders."
+            )
+        return value
+
 
 class BaseExperiment(Strict):
     """What every experiment has, whatever its chapter."""
+
+    # What a data set must be for this chapter; the edition's stand-in follows from it.
+    DATA_KIND: ClassVar[str] = "idx_images"
 
     title: str = Field(min_length=1, description="A few words for tables and plots.")
     variant: Variant = Field(description="as_printed, corrected, exercise or beyond.")
@@ -152,6 +176,13 @@ class Fault(Strict):
     metric: str = Field(description="The metric whose change is its price.")
 
 
+class Baseline(Strict):
+    """The trivial rule that stands beside a metric."""
+
+    metric: str = Field(description="The metric that holds the rule's value.")
+    name: str = Field(description="What the rule is called.")
+
+
 class Peer(Strict):
     """A figure that others report for the same task."""
 
@@ -176,10 +207,10 @@ class ChapterFile(Strict):
     )
     uses: list[str] = Field([], description="Chapters whose metrics the report compares with.")
     faults: list[Fault] = Field([], description="Faults of the printed code.")
-    baselines: dict[str, dict[str, str]] = Field(
-        {}, description="Metric: {metric: the metric of the trivial rule, name: its name}."
+    baselines: dict[str, Baseline] = Field({}, description="Metric: the trivial rule beside it.")
+    peers: dict[str, Peer] = Field(
+        {}, description="Metric, or experiment.metric@epoch: a figure that others report."
     )
-    peers: dict[str, Peer] = Field({}, description="Metric, or experiment.metric: a peer's figure.")
 
 
 class Chapter:
@@ -193,8 +224,10 @@ class Chapter:
 
     @property
     def datasets(self) -> list[str]:
-        """The data sets that the experiments name, the first one first, each once."""
-        return list(dict.fromkeys(each.dataset for each in self.experiments.values()))
+        """The data sets that the experiments name, each once, that of the printed ones first."""
+        each = self.experiments.values()
+        first = [one.dataset for one in each if one.variant == "as_printed"]
+        return list(dict.fromkeys([*first, *(one.dataset for one in each)]))
 
 
 def rooms() -> dict[str, str]:
@@ -295,6 +328,12 @@ def load_settings(values: dict[str, Any], source: str = "config/config.yaml") ->
     catalogue = load_catalogue(Path("config/datasets.yaml"))
     chapters = {chapter: load_chapter(chapter, config.edition) for chapter in known}
     for chapter, entry in chapters.items():
+        for used in entry.file.uses:
+            if used not in known:
+                raise KerasbookError(
+                    f"config/chapters/{chapter}.yaml: uses: found '{used}'"
+                    f"{nearest(used, list(known))}, expected chapters among {', '.join(known)}."
+                )
         for name, experiment in entry.experiments.items():
             if experiment.dataset not in catalogue.datasets:
                 raise KerasbookError(
@@ -302,6 +341,15 @@ def load_settings(values: dict[str, Any], source: str = "config/config.yaml") ->
                     f"'{experiment.dataset}'"
                     f"{nearest(experiment.dataset, list(catalogue.datasets))}, expected a data "
                     "set of config/datasets.yaml; correct the name or add the data set there."
+                )
+            kind = catalogue.datasets[experiment.dataset].kind
+            wanted_kind = experiment.DATA_KIND
+            if kind != wanted_kind:
+                fitting = [one for one, d in catalogue.datasets.items() if d.kind == wanted_kind]
+                raise KerasbookError(
+                    f"config/chapters/{chapter}.yaml: experiments.{name}.dataset: found "
+                    f"'{experiment.dataset}' of the kind {kind}, expected one of the kind "
+                    f"{wanted_kind}: {', '.join(fitting)}."
                 )
     return Settings(config, chapters, sorted(set(wanted)))
 

@@ -261,6 +261,20 @@ def _right(target: Path, entry: FileEntry) -> dict | None:
         return None
 
 
+def require_file(path: Path, entry: FileEntry) -> None:
+    """Make sure that a downloaded file is still the one of the catalogue.
+
+    Raises:
+        KerasbookError: it was changed, or cannot be read.
+    """
+    try:
+        check_file(path, entry)
+    except (_NotTheFile, OSError) as error:
+        raise KerasbookError(
+            f"{path}: {error}. Delete it and run snakemake again to fetch it anew."
+        ) from error
+
+
 def check_file(path: Path, entry: FileEntry) -> dict:
     """Measure a file and compare it with the catalogue.
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from kerasbook.data import load_npz
-from kerasbook.files import read_json, write_json
+from kerasbook.files import nulled, read_json, write_json
 from kerasbook.metrics import summary
 from kerasbook.processed import read_processed
 from kerasbook.steps import step_of
-from kerasbook.tracking import add_results, tracked
+from kerasbook.tracking import add_artifact, add_results, tracked
 from kerasbook.training import read_history
 
 
@@ -86,7 +86,7 @@ def evaluate(
             if artifacts_of is not None:
                 with tempfile.TemporaryDirectory() as folder:
                     for file in artifacts_of(run, Path(folder)):
-                        open_run.client.log_artifact(record["run_id"], str(file))
+                        add_artifact(open_run, record["run_id"], file)
         numbers_only = [
             {key: one for key, one in values.items() if not isinstance(one, str)}
             for values in per_seed.values()
@@ -100,11 +100,14 @@ def evaluate(
         add_results(open_run, parent, spread)
         write_json(
             snakemake.output.metrics,
-            {
-                "experiment": step.experiment,
-                "seeds": {str(seed): values for seed, values in per_seed.items()},
-                "summary": table,
-            },
+            # A run that diverged has null where another has a number.
+            nulled(
+                {
+                    "experiment": step.experiment,
+                    "seeds": {str(seed): values for seed, values in per_seed.items()},
+                    "summary": table,
+                }
+            ),
         )
         # What differs from one run to the next stands apart: the metrics of the same seed and
         # threads are the same bytes.

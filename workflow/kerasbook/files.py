@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -63,6 +64,15 @@ def write_json(path: str | os.PathLike, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def nulled(value: object) -> object:
+    """`value` with null in place of every number that JSON cannot hold (NaN, infinity)."""
+    if isinstance(value, Mapping):
+        return {key: nulled(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [nulled(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def read_json(path: str | os.PathLike) -> object:
     """Read a JSON file.
 
@@ -99,7 +109,7 @@ def digest_of_arrays(arrays: Mapping[str, object]) -> str:
 
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name])
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.view(np.uint8).data if array.ndim else array.tobytes())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()

@@ -4,6 +4,8 @@ The names are Keras's own in snake case. `kerasbook.models` builds them; this
 module knows no Keras, so that the configuration is checked without its import.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -133,3 +135,58 @@ class Adadelta(Strict):
 
 
 Optimizer = Annotated[SGD | Adam | RMSprop | Adadelta, Field(discriminator="type")]
+
+
+def check_stack(layers: Sequence[Layer], shape: tuple[int, ...]) -> None:
+    """Follow the shape of one row through a stack of layers, as Keras will.
+
+    Args:
+        shape: of one row, channels last.
+
+    Raises:
+        ValueError: a layer cannot follow the one before it, or the last one does not leave
+            a single row of values for the output layer.
+    """
+    for index, layer in enumerate(layers):
+        where = f"layer {index + 1} ({layer.type})"
+        if isinstance(layer, Conv2D | MaxPooling2D | AveragePooling2D):
+            if len(shape) != 3:
+                raise ValueError(
+                    f"{where}: found an input of shape {shape}, expected (height, width, "
+                    "channels); put it before the flatten and dense layers."
+                )
+            shape = _over_squares(layer, shape, where)
+        elif isinstance(layer, GlobalAveragePooling2D):
+            if len(shape) != 3:
+                raise ValueError(
+                    f"{where}: found an input of shape {shape}, expected (height, width, "
+                    "channels); put it before the flatten and dense layers."
+                )
+            shape = shape[2:]
+        elif isinstance(layer, Flatten):
+            shape = (math.prod(shape),)
+        elif isinstance(layer, Dense):
+            shape = (*shape[:-1], layer.units)
+    if len(shape) != 1:
+        raise ValueError(
+            f"found an output of shape {shape} after the last layer, expected a single row; "
+            "add a layer {type: flatten}."
+        )
+
+
+def _over_squares(
+    layer: Conv2D | MaxPooling2D | AveragePooling2D, shape: tuple[int, ...], where: str
+) -> tuple[int, ...]:
+    height, width, channels = shape
+    size = layer.kernel_size if isinstance(layer, Conv2D) else layer.pool_size
+    step = layer.strides if isinstance(layer, Conv2D) else layer.pool_size
+    if isinstance(layer, Conv2D) and layer.padding == "same":
+        height, width = -(-height // step), -(-width // step)
+    elif size > min(height, width):
+        raise ValueError(
+            f"{where}: found squares of {size} x {size} over an input of {height} x {width}, "
+            "expected squares that fit."
+        )
+    else:
+        height, width = (height - size) // step + 1, (width - size) // step + 1
+    return height, width, layer.filters if isinstance(layer, Conv2D) else channels

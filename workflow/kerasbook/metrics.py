@@ -1,5 +1,6 @@
 """Metrics of classifiers from labels and predictions, and their mean and spread over seeds."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,6 +21,10 @@ def binary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     from sklearn import metrics
 
     labels = np.asarray(labels)
+    if not np.isfinite(probabilities).all():  # a run that diverged has no metrics
+        names = ("test_loss", "test_accuracy", "f1", "balanced_accuracy", "roc_auc")
+        share = float(labels.mean())
+        return {**dict.fromkeys(names, math.nan), "majority_accuracy": max(share, 1 - share)}
     # Keras clips probabilities at 1e-7 before the logarithm; so do we, to compare.
     clipped = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-7, 1 - 1e-7)
     given = (np.asarray(probabilities) > 0.5).astype(int)
@@ -34,6 +39,12 @@ def binary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         out["balanced_accuracy"] = float(metrics.balanced_accuracy_score(labels, given))
         out["roc_auc"] = float(metrics.roc_auc_score(labels, probabilities))
     return out
+
+
+def confusion(labels: np.ndarray, given: np.ndarray, classes: int) -> np.ndarray:
+    """Counts (classes, classes): row = what it is, column = what the answer was."""
+    pairs = classes * np.asarray(labels, dtype=np.int64) + np.asarray(given, dtype=np.int64)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def summary(per_seed: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | int | None]]:

@@ -5,6 +5,7 @@ Rules ask this module, so that a path is written down once and tested without Sn
 
 import ast
 import functools
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,6 +60,8 @@ class Plan:
         self.settings = settings
         self.catalogue = catalogue
         self.edition = settings.config.edition
+        # What a rule that trains with Keras asks for: a GPU where the environment can use one.
+        self.gpus = 1 if settings.config.environment == "gpu" else 0
         self.results = f"results/{self.edition}"
         self.tracking = f"{self.results}/tracking.json"
         self.chapter_results = f"{self.results}/{{chapter}}"
@@ -90,6 +93,13 @@ class Plan:
         name = self.catalogue.resolve(wildcards.dataset, self.edition)
         files = [f"data/raw/{name}/{file.name}" for file in self.catalogue.get(name).files]
         return files + [f"{file}.json" for file in files]
+
+    def dataset_of(self, wildcards: Any) -> dict[str, Any]:
+        """What a data set's content depends on: a new address or licence re-runs nothing."""
+        name = self.catalogue.resolve(wildcards.dataset, self.edition)
+        entry = self.catalogue.get(name)
+        digests = {file.role: file.content_sha256 for file in entry.files}
+        return {"name": name, "kind": entry.kind, "content": digests}
 
     def data_of(self, wildcards: Any) -> dict[str, str]:
         """The processed data of an experiment: `data` (arrays) and `about` (digest, facts)."""
@@ -198,6 +208,24 @@ class Plan:
     def all_targets(self, stage: str) -> list[str]:
         """What a stage makes for the selected chapters."""
         return [file for one in self.settings.selected for file in self.targets(stage, one)]
+
+    def command_options(self) -> str:
+        """The options that give another `snakemake` this configuration."""
+        from kerasbook.configuration import Config
+        from kerasbook.validation import read_yaml
+
+        file = "" if self.edition == "bundled" else f"config/{self.edition}.yaml"
+        usual = Config.model_validate(read_yaml(Path(file)) if file else {})
+        ours = self.settings.config
+        changed = [
+            f"{key}={json.dumps(value).replace(' ', '')}"
+            for key in ("seeds", "train_threads")
+            if (value := getattr(ours, key)) != getattr(usual, key)
+        ]
+        options = ["-c2"]
+        options += [f"--configfile {file}"] if file else []
+        options += [f"--config {' '.join(changed)}"] if changed else []
+        return " ".join(options)
 
     def tracking_tree(self) -> dict[str, dict[str, dict[str, str]]]:
         """Slug -> experiment -> tags, for the tracking store; `data` holds the downloads."""

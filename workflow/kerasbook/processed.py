@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasbook.catalogue import load_catalogue
 from kerasbook.data import load_dataset, load_npz, save_npz
+from kerasbook.download import require_file
 from kerasbook.files import digest_of_arrays, read_json, write_json
 from kerasbook.steps import step_of
 from kerasbook.tracking import tracked
@@ -31,7 +32,7 @@ def preprocess(
     """
     step = step_of(snakemake)
     name = snakemake.wildcards.dataset
-    catalogue = load_catalogue(Path(snakemake.input.catalogue))
+    catalogue = load_catalogue(Path("config/datasets.yaml"))
     resolved = catalogue.resolve(name, step.edition)
     about = catalogue.get(resolved)
     records = [read_json(file) for file in snakemake.input.raw if file.endswith(".json")]
@@ -41,6 +42,8 @@ def preprocess(
         for record in records
     ]
     digests = {one["file"]: one["content_sha256"] for one in files}
+    for file in raw_files:  # what is parsed is what the record speaks of
+        require_file(file, about.file(file.name))
     with tracked(snakemake.params.tracking, step, digests) as run:
         loaded = load_dataset(resolved, catalogue, Path("data/raw"), step.edition)
         arrays, facts = prepare(loaded, raw_files)

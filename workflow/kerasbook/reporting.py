@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,15 @@ from kerasbook.files import read_json, write_json, write_text
 from kerasbook.steps import step_of
 from kerasbook.tracking import flat, tracked
 from kerasbook.training import read_history
-from kerasbook.verdicts import Row, Verdict, decimals, judge, paired_effect, read_ledger
+from kerasbook.verdicts import (
+    Row,
+    Verdict,
+    decimals,
+    judge,
+    largest_change,
+    paired_effect,
+    read_ledger,
+)
 
 EDITION_NOTES = {
     "bundled": "This is the bundled edition: its numbers come from small data sets that the "
@@ -52,6 +61,7 @@ class Results:
         self.slug = step.chapter
         self.id = step.chapter.split("_", 1)[0]
         self.file: dict[str, Any] = snakemake.params.chapter
+        self.options: str = snakemake.params.options
         self.experiments: dict[str, dict[str, Any]] = snakemake.params.experiments
         self.folder = Path(snakemake.input.metrics[0]).parents[1]
         self.metrics = self._of_each("metrics.json")
@@ -91,24 +101,26 @@ class Results:
         }
 
     def value(self, experiment: str, metric: str) -> dict[str, Any]:
-        """Mean, sd and n of a metric.
+        """Mean (NaN if a run diverged), sd (None for one seed) and n of a metric.
 
         Raises:
             KerasbookError: there is no such experiment or metric.
         """
         try:
-            return self.metrics[experiment]["summary"][metric]
+            told = self.metrics[experiment]["summary"][metric]
+            return {**told, "mean": math.nan if told["mean"] is None else told["mean"]}
         except KeyError as error:
             raise KerasbookError(
                 f"{self.slug}: the text asks for {experiment}.{metric}; found no {error}."
             ) from error
 
     def by_seed(self, experiment: str, metric: str) -> dict[int, Any]:
-        """A metric's (or a time's) value of each seed, where it has one."""
+        """A metric's (or a time's) value of each seed that has one; NaN of one that diverged."""
         told = self.metrics[experiment]["seeds"]
         if not any(metric in values for values in told.values()):
             told = self.evaluated[experiment]["times"]
-        return {int(seed): values[metric] for seed, values in told.items() if metric in values}
+        values = {int(seed): one[metric] for seed, one in told.items() if metric in one}
+        return {seed: math.nan if one is None else one for seed, one in values.items()}
 
     def used(self, chapter: str, experiment: str) -> dict[str, Any]:
         """The metrics file of another chapter's experiment that this chapter `uses`."""
@@ -126,10 +138,9 @@ class Results:
         return load_npz(self._data_files[0])
 
 
-def rerun_command(edition: str, chapter: str, target: str, rule: str = "train") -> str:
-    """The one line that trains an experiment anew and evaluates it."""
-    configfile = "" if edition == "bundled" else f" --configfile config/{edition}.yaml"
-    return f"snakemake -c2{configfile} --forcerun {chapter}_{rule} -- {target}"
+def rerun_command(results: Results, target: str, stage: str = "train") -> str:
+    """The one line that makes a target anew: from a stage on, with this configuration."""
+    return f"snakemake {results.options} --forcerun {results.id}_{stage} -- {target}"
 
 
 def _values(results: Results, row: Row) -> tuple[dict[int, Any], list[str], int | None]:
@@ -157,8 +168,8 @@ def _beside(results: Results, row: Row) -> dict[str, Any]:
         found = results.metrics[row.experiment]["summary"].get(entry["metric"])
         if found:
             out |= {"baseline": found["mean"], "baseline_name": entry["name"]}
-    peer = results.file["peers"].get(f"{row.experiment}.{row.metric}")
-    peer = peer or results.file["peers"].get(row.metric)
+    peers = results.file["peers"]
+    peer = peers.get(f"{row.experiment}.{row.key}") or peers.get(row.metric)
     if peer:
         out |= {"peer": peer["value"], "peer_source": peer["source"]}
     return out
@@ -179,10 +190,10 @@ def judged_rows(results: Results, ledger: Sequence[Row]) -> list[dict[str, Any]]
             )  # fmt: skip
         if row.experiment == "data":
             stem = f"data/processed/{results.edition}/{results.slug}/{results.about[0]['dataset']}"
-            command = rerun_command(results.edition, results.id, f"{stem}.npz", "preprocess")
+            command = rerun_command(results, f"{stem}.npz", "preprocess")
         else:
             target = f"{results.folder.as_posix()}/{row.experiment}/metrics.json"
-            command = rerun_command(results.edition, results.id, target)
+            command = rerun_command(results, target)
         rows.append(
             {
                 "id": row.id,
@@ -239,7 +250,7 @@ def _experiments(results: Results) -> list[dict[str, Any]]:
                 "seconds": float(np.mean([one["seconds"] for one in records])),
                 "peak_mb": max(one["peak_memory_mb"] for one in records),
                 "metrics": [{"name": key, **summary[key]} for key in shown],
-                "command": rerun_command(results.edition, results.id, target),
+                "command": rerun_command(results, target),
             }
         )
     return out
@@ -250,17 +261,30 @@ def _faults(results: Results) -> list[dict[str, Any]]:
     for fault in results.file["faults"]:
         before = results.by_seed(fault["as_printed"], fault["metric"])
         after = results.by_seed(fault["corrected"], fault["metric"])
-        effect = paired_effect(before, after)
+        effect = paired_effect(before, after, largest_change(fault["metric"]))
         if effect["effect"] is None:
-            text = "The two experiments share no seed, so the change cannot be paired."
+            text = "The two experiments share no seed that ended well, so nothing can be paired."
         elif effect["lower"] is None:
             text = "One seed only: the change has no interval."
         elif effect["lower"] <= 0 <= effect["upper"]:
             text = "The interval holds zero: these seeds do not show that the fault costs anything."
         else:
             text = "The interval does not hold zero: the fault changes this number."
+        text += _collapsed(results, fault["corrected"])
         out.append({**fault, **effect, "text": text})
     return out
+
+
+def _collapsed(results: Results, experiment: str) -> str:
+    """A sentence on seeds that ended at a trivial rule: a mean over two heaps says little."""
+    values = results.by_seed(experiment, "balanced_accuracy").values()
+    lost = sum(not value > 0.5 for value in values)
+    if not lost:
+        return ""
+    return (
+        f" {lost} of the {len(values)} corrected seeds ended no better than a trivial rule "
+        "(balanced accuracy of a half), so mean and interval stand for two kinds of runs."
+    )
 
 
 def _benchmark(path: Path) -> dict[str, float | None]:
@@ -340,11 +364,12 @@ def _provenance(results: Results, tracking_file: str) -> dict[str, Any]:
 def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
     """A chapter's text with its numbers filled in from the results and the ledger.
 
-    The text may say `{{ ours('conv', 'test_accuracy') }}` (the mean over seeds, with the
-    ledger's decimals or those given), `{{ spread('conv', 'test_accuracy') }}` (the standard
-    deviation), `{{ printed_seed('ann', 'error@1') }}` (the value of the seed that the
-    tutorial fixed, or the mean where there is none), `{{ printed('ch07.conv.test_accuracy') }}`
-    and `{{ fact('n_rows') }}`.
+    The text may say `{{ ours('conv', 'test_accuracy') }}` (mean ± standard deviation over
+    seeds, with the ledger's decimals or those given), `{{ printed_seed('ann', 'error@1') }}`
+    (the value of the seed that the tutorial fixed, or as `ours` where it was not run),
+    `{{ printed('ch07.conv.test_accuracy') }}`, `{{ setting('conv', 'epochs') }}` and
+    `{{ fact('n_rows') }}`; and `{% if edition == 'book' %}` around what only the tutorial's
+    own data can show.
 
     Raises:
         KerasbookError: the text asks for a number that there is not.
@@ -364,17 +389,20 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
         return f"{value:.{places}f}"
 
     def ours(experiment: str, metric: str, digits: int | None = None) -> str:
-        return shown(experiment, metric, results.value(experiment, metric)["mean"], digits)
-
-    def spread(experiment: str, metric: str, digits: int | None = None) -> str:
-        sd = results.value(experiment, metric)["sd"]
-        return "unknown (one seed)" if sd is None else shown(experiment, metric, sd, digits)
+        told = results.value(experiment, metric)
+        mean = shown(experiment, metric, told["mean"], digits)
+        if told["sd"] is None:
+            return mean
+        return f"{mean} ± {shown(experiment, metric, told['sd'], digits)}"
 
     def printed_seed(experiment: str, metric: str, digits: int | None = None) -> str:
         seed = results.experiments[experiment]["printed_seed"]
         if seed is None:
             return ours(experiment, metric, digits)
         return shown(experiment, metric, results.by_seed(experiment, metric)[seed], digits)
+
+    def setting(experiment: str, name: str) -> str:
+        return str(results.experiments[experiment]["settings"][name])
 
     def fact(name: str) -> str:
         value = results.about[0]["facts"][name]
@@ -385,7 +413,12 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
     source = path.read_text(encoding="utf-8").replace("{{figure:", "\0figure:")
     try:
         text = environment.from_string(source).render(
-            printed=printed, ours=ours, spread=spread, printed_seed=printed_seed, fact=fact
+            printed=printed,
+            ours=ours,
+            printed_seed=printed_seed,
+            setting=setting,
+            fact=fact,
+            edition=results.edition,
         )
     except jinja2.TemplateError as error:
         raise KerasbookError(f"{path}: {error}; correct the text.") from error

@@ -23,8 +23,7 @@ class Terminated(BaseException):
 class Step:
     """One job: which rule of which chapter, for which experiment and seed.
 
-    `settings` are the values that make its numbers what they are; `labels` only
-    say what it is called.
+    `settings` are the values that make its numbers what they are.
     """
 
     rule: str
@@ -34,7 +33,8 @@ class Step:
     experiment: str | None = None
     seed: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
+    source: str = ""
+    threads: int = 1
 
     @property
     def title(self) -> str:
@@ -60,7 +60,8 @@ def step_of(snakemake: Any) -> Step:
         experiment=wildcards.get("experiment"),
         seed=None if seed is None else int(seed),
         settings=dict(params.get("settings") or {}),
-        labels=dict(params.get("labels") or {}),
+        source=f"workflow/chapters/{wildcards['chapter']}/{snakemake.rule.split('_', 1)[-1]}.py",
+        threads=snakemake.threads,
     )
 
 

@@ -5,10 +5,12 @@ What was measured and decided:
 - Processes that meet a fresh sqlite file at once corrupt it, so `prepare` makes
   the store, every MLflow experiment and every parent run before any job starts,
   and jobs use the ids that it wrote down; what is added later is made under a lock.
-- A run is known by its key (rule, experiment, seed) and its fingerprint
+- A run is known by its key (project, rule, experiment, seed) and its fingerprint
   (parameters and input digests). Of runs with the same key and fingerprint one
-  is kept: a retry moves the run before it to MLflow's trash. A run whose
-  parameters differ stays for comparison, tagged `superseded`.
+  is kept: once a retry has finished, the run before it goes to MLflow's trash. A
+  run whose parameters differ stays for comparison, tagged `superseded`.
+- On a server that several checkouts share, each has a project id of its own, so
+  that none touches the runs of another.
 - A run that its process could not close is closed by `close_dead_runs`.
 - MLflow's `nested=True` and `MLFLOW_RUN_ID` do not work across processes;
   the tag `mlflow.parentRunId` does.
@@ -25,14 +27,16 @@ import os
 import socket
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from kerasbook import provenance
 from kerasbook.errors import KerasbookError
-from kerasbook.files import read_json, write_json
+from kerasbook.files import read_json, write_json, write_text
 from kerasbook.steps import Step, Terminated
 
 if TYPE_CHECKING:  # MLflow runs this file by its name; so the plan knows that it is used
@@ -47,6 +51,9 @@ URI_VARIABLE = "KERASBOOK_TRACKING_URI"
 KEY = "kerasbook.key"
 FINGERPRINT = "kerasbook.fingerprint"
 STATE = "kerasbook.state"
+PROJECT = "kerasbook.project"
+# A sqlite store belongs to the folder that it lies in, so its one project needs no id.
+LOCAL_PROJECT = "local"
 
 
 def absolute_uri(uri: str) -> str:
@@ -54,6 +61,29 @@ def absolute_uri(uri: str) -> str:
     if uri.startswith(SQLITE) and not uri.startswith(SQLITE + "/"):
         return SQLITE + str(Path(uri.removeprefix(SQLITE)).resolve())
     return uri
+
+
+def shown_uri(uri: str) -> str:
+    """The address without user name and password, for files and pages."""
+    parts = urlsplit(uri)
+    if not parts.username and not parts.password:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _project(uri: str, path: Path) -> str:
+    """The id that tells this checkout's runs from others' on a shared server."""
+    if uri.startswith(SQLITE):
+        return LOCAL_PROJECT
+    file = path.parent.parent / "project_id"
+    if not file.exists():
+        write_text(file, uuid.uuid4().hex[:12] + "\n")
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _key(project: str, *parts: object) -> str:
+    own = () if project == LOCAL_PROJECT else (project,)
+    return "/".join(str(part) for part in (*own, *parts) if part is not None)
 
 
 def _client(uri: str) -> Any:
@@ -80,6 +110,9 @@ def _parent_run(client: Any, experiment_id: str, key: str, tags: dict[str, str])
     """
     found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
     if found:
+        for tag, value in tags.items():
+            if found[0].data.tags.get(tag) != value:  # a title was changed
+                client.set_tag(found[0].info.run_id, tag, value)
         return found[0].info.run_id
     run = client.create_run(experiment_id, tags={KEY: key, **tags}, run_name=tags["step_title"])
     client.set_terminated(run.info.run_id, "FINISHED")
@@ -116,15 +149,18 @@ def prepare(
         except OSError as error:
             raise _no_answer(uri, error) from error
     with FileLock(beside.with_name(f".{beside.name}.lock")):
-        told = {"uri": uri, "edition": edition, "chapters": {}}
+        project = _project(uri, path)
+        told = {"uri": shown_uri(uri), "edition": edition, "project": project, "chapters": {}}
         if path.exists():
             known = read_json(path)
-            if known["uri"] == uri and _store_exists(uri):
-                told = known
+            told["labels"] = known.get("labels", {})
+            if known["uri"] == shown_uri(uri) and _store_exists(uri):
+                told["chapters"] = known["chapters"]
+        told["labels"] = {**told.get("labels", {}), **labels_of(chapters)}
         try:
             client = _client(uri)
             for slug, experiments in chapters.items():
-                place = _prepare_chapter(client, uri, edition, slug, experiments)
+                place = _prepare_chapter(client, uri, project, edition, slug, experiments)
                 place["experiments"] = {
                     **told["chapters"].get(slug, {}).get("experiments", {}),
                     **place["experiments"],
@@ -138,9 +174,21 @@ def prepare(
     return told
 
 
+def labels_of(
+    chapters: Mapping[str, Mapping[str, Mapping[str, str]]],
+) -> dict[str, Mapping[str, str]]:
+    """`slug/experiment` -> title and variant, where there are any."""
+    return {
+        f"{slug}/{name}": labels
+        for slug, experiments in chapters.items()
+        for name, labels in experiments.items()
+        if labels
+    }
+
+
 def _no_answer(uri: str, error: Exception) -> KerasbookError:
     return KerasbookError(
-        f"{uri}: the tracking store does not answer ({type(error).__name__}: {error}). "
+        f"{shown_uri(uri)}: the tracking store does not answer ({type(error).__name__}: {error}). "
         "Expected a reachable MLflow server or a writable sqlite file; "
         "see `tracking_uri` in config/config.yaml."
     )
@@ -151,32 +199,52 @@ def _store_exists(uri: str) -> bool:
     return not uri.startswith(SQLITE) or Path(absolute_uri(uri).removeprefix(SQLITE)).exists()
 
 
-def _place(path: Path, step: Step) -> tuple[str, str, str]:
-    """The store's address, the MLflow experiment's id and the parent run's, for a step.
+@dataclass(frozen=True)
+class _Place:
+    """Where a step's run goes: address, project, MLflow experiment, parent run, labels."""
+
+    uri: str
+    project: str
+    experiment_id: str
+    parent: str
+    labels: Mapping[str, str]
+
+
+def _place(path: Path, step: Step) -> _Place:
+    """Where the run of a step goes.
 
     They stand in the file that `prepare` wrote before any job. What is not there (an
     experiment added meanwhile, another address, a store that was deleted) is made here.
     """
 
-    def look(told: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    def look(told: Mapping[str, Any]) -> _Place | None:
         place = told.get("chapters", {}).get(step.chapter)
-        if place is None or told["uri"] != uri or not _store_exists(uri):
+        if place is None or told["uri"] != shown_uri(uri) or not _store_exists(uri):
             return None
         parent = place["experiments"].get(step.experiment) if step.experiment else place["run_id"]
-        return (uri, place["experiment_id"], parent) if parent else None
+        labels = told.get("labels", {}).get(f"{step.chapter}/{step.experiment}", {})
+        if parent is None:
+            return None
+        return _Place(uri, told["project"], place["experiment_id"], parent, labels)
 
     told = read_json(path) if path.exists() else {}
     uri = os.environ.get(URI_VARIABLE) or told.get("uri", DEFAULT_URI)
     found = look(told)
     if found is None:
-        experiments = {step.experiment: step.labels} if step.experiment else {}
+        labels = told.get("labels", {}).get(f"{step.chapter}/{step.experiment}", {})
+        experiments = {step.experiment: labels} if step.experiment else {}
         found = look(prepare(uri, step.edition, {step.chapter: experiments}, path))
     assert found is not None  # prepare has just made it
     return found
 
 
 def _prepare_chapter(
-    client: Any, uri: str, edition: str, slug: str, experiments: Mapping[str, Mapping[str, str]]
+    client: Any,
+    uri: str,
+    project: str,
+    edition: str,
+    slug: str,
+    experiments: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     name = f"{edition}/{slug}"
     known = client.get_experiment_by_name(name)
@@ -195,21 +263,22 @@ def _prepare_chapter(
         )
     elif known.lifecycle_stage != "active":
         raise KerasbookError(
-            f"{uri}: the MLflow experiment '{name}' was deleted. Expected an active one; restore "
-            f"it with `mlflow experiments restore --experiment-id {known.experiment_id}`."
+            f"{shown_uri(uri)}: the MLflow experiment '{name}' was deleted. Expected an active "
+            "one; restore it with "
+            f"`mlflow experiments restore --experiment-id {known.experiment_id}`."
         )
     else:
         experiment_id = known.experiment_id
-    common = {"edition": edition, "chapter": slug}
+    common = {"edition": edition, "chapter": slug, PROJECT: project}
     top = _parent_run(
-        client, experiment_id, f"chapter/{slug}",
+        client, experiment_id, _key(project, "chapter", slug),
         {**common, "step": "chapter", "step_title": slug},
     )  # fmt: skip
     runs = {
         experiment: _parent_run(
             client,
             experiment_id,
-            f"experiment/{experiment}",
+            _key(project, "experiment", experiment),
             {
                 **common,
                 **tags,
@@ -249,39 +318,61 @@ def _is_alive(tags: Mapping[str, str]) -> bool:
         return False
 
 
-def close_dead_runs(path: Path) -> list[str]:
-    """Mark KILLED each run that is RUNNING although its process on this machine is gone.
+def close_dead_runs(path: Path, uri: str | None = None, everywhere: bool = False) -> list[str]:
+    """Mark KILLED each of the project's runs that is RUNNING although its process is gone.
 
     Args:
         path: the file that `prepare` wrote.
+        uri: the store's address with its password, if it has one.
+        everywhere: also runs of other machines, whose processes nobody here can see: before
+            the first job, while Snakemake's lock is held, no job of the project runs.
 
     Returns:
         The ids of the runs that were closed.
     """
     told = read_json(path)
-    client = _client(told["uri"])
+    client = _client(uri or told["uri"])
+    mine = f"attributes.status = 'RUNNING' and tags.`{PROJECT}` = '{told['project']}'"
     ids = [chapter["experiment_id"] for chapter in told["chapters"].values()]
     closed = []
-    for run in client.search_runs(ids, "attributes.status = 'RUNNING'", max_results=5000):
-        if not _is_alive(run.data.tags):
+    for run in client.search_runs(ids, mine, max_results=5000):
+        elsewhere = run.data.tags.get("kerasbook.host") != socket.gethostname()
+        if (everywhere and elsewhere) or not _is_alive(run.data.tags):
             client.set_tag(run.info.run_id, STATE, "killed")
             client.set_terminated(run.info.run_id, "KILLED")
             closed.append(run.info.run_id)
     return closed
 
 
-def _supersede(client: Any, experiment_id: str, key: str, mark: str) -> None:
-    """Make room for a new run of `key`: see the module's text."""
-    for run in client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1000):
-        run_id = run.info.run_id
+def _runs_of(client: Any, experiment_id: str, key: str) -> list[Any]:
+    query = f"tags.`{KEY}` = '{key}'"
+    return list(client.search_runs([experiment_id], query, max_results=1000))
+
+
+def _trash(client: Any, run: Any) -> None:
+    for output in getattr(run.outputs, "model_outputs", None) or []:
+        client.delete_logged_model(output.model_id)
+    client.delete_run(run.info.run_id)
+
+
+def _clear_the_way(client: Any, experiment_id: str, key: str, mark: str) -> None:
+    """Before a run: what an attempt that did not finish left behind. A finished run stays."""
+    for run in _runs_of(client, experiment_id, key):
         if run.info.status == "RUNNING":
-            client.set_terminated(run_id, "KILLED")
+            client.set_terminated(run.info.run_id, "KILLED")
+        if run.info.status != "FINISHED" and run.data.tags.get(FINGERPRINT) == mark:
+            _trash(client, run)
+
+
+def _supersede(client: Any, experiment_id: str, key: str, mark: str, run_id: str) -> None:
+    """After a run has finished: the runs before it are no longer current."""
+    for run in _runs_of(client, experiment_id, key):
+        if run.info.run_id == run_id:
+            continue
         if run.data.tags.get(FINGERPRINT) == mark:
-            for output in getattr(run.outputs, "model_outputs", None) or []:
-                client.delete_logged_model(output.model_id)
-            client.delete_run(run_id)
-        else:
-            client.set_tag(run_id, STATE, "superseded")
+            _trash(client, run)
+        elif run.data.tags.get(STATE) != "superseded":
+            client.set_tag(run.info.run_id, STATE, "superseded")
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -323,7 +414,6 @@ class Run:
 
     client: Any
     id: str
-    uri: str
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log metrics of one step in one call."""
@@ -381,32 +471,32 @@ def tracked(
     Raises:
         KerasbookError: the store does not answer, or its experiment was deleted.
     """
-    uri, experiment_id, parent = _place(Path(path), step)
+    place = _place(Path(path), step)
     import mlflow
 
-    client = _client(uri)
-    key = "/".join(
-        str(part) for part in (step.rule, step.name, step.experiment, step.seed) if part is not None
-    )
+    client = _client(place.uri)
+    key = _key(place.project, step.rule, step.name, step.experiment, step.seed)
     mark = fingerprint(step.settings, inputs or {})
-    _supersede(client, experiment_id, key, mark)
+    _clear_the_way(client, place.experiment_id, key, mark)
     head, dirty = provenance.commit()
     tags = {
         KEY: key,
         FINGERPRINT: mark,
         STATE: "current",
-        "mlflow.parentRunId": parent,
-        "mlflow.source.name": f"workflow/chapters/{step.chapter}",
+        PROJECT: place.project,
+        "mlflow.parentRunId": place.parent,
+        "mlflow.source.name": step.source,
         "mlflow.source.type": "LOCAL",
         "edition": step.edition,
         "chapter": step.chapter,
         "step": step.name.split(" ")[0],
         "rule": step.rule,
         "device": "cpu",
+        "threads": str(step.threads),
         **({"experiment": step.experiment} if step.experiment else {}),
         **({"seed": str(step.seed)} if step.seed is not None else {}),
         **({"mlflow.source.git.commit": head, "git_dirty": str(dirty).lower()} if head else {}),
-        **step.labels,
+        **place.labels,
         **_own_process(),
     }
     from mlflow.entities import Param
@@ -416,8 +506,9 @@ def tracked(
         params.append(Param("seed", str(step.seed)))
     started = time.monotonic()
     status = "FAILED"
-    run_id = client.create_run(experiment_id, tags=tags, run_name=step.title).info.run_id
-    open_run = Run(client, run_id, uri)
+    made = client.create_run(place.experiment_id, tags=tags, run_name=step.title)
+    run_id = made.info.run_id
+    open_run = Run(client, run_id)
     try:
         client.log_batch(run_id, params=params)
         mlflow.start_run(run_id=run_id)
@@ -439,6 +530,7 @@ def tracked(
             )
         client.set_terminated(run_id, status)  # before start_run, end_run would do nothing
         mlflow.end_run(status)
+    _supersede(client, place.experiment_id, key, mark, run_id)
 
 
 def log_dense_model(weights_file: str | os.PathLike, example: Any) -> str:
@@ -478,7 +570,10 @@ def add_results(run: Run, run_id: str, values: Mapping[str, float]) -> None:
     A value that is there already is left; a value that changed (the run was
     evaluated anew) is logged at the next step, so no step holds two.
     """
-    known = run.client.get_run(run_id).data.metrics
+    other = _run_or_none(run, run_id)
+    if other is None:
+        return
+    known = other.data.metrics
     new: dict[int, dict[str, float]] = {}
     for key, value in values.items():
         name = key.replace("@", "/")
@@ -491,6 +586,31 @@ def add_results(run: Run, run_id: str, values: Mapping[str, float]) -> None:
         run.client.log_batch(run_id, metrics=_metrics(group, step))
 
 
+def add_artifact(run: Run, run_id: str, path: Path) -> None:
+    """Attach a file to a run that another job made."""
+    if _run_or_none(run, run_id) is not None:
+        run.client.log_artifact(run_id, str(path))
+
+
+def _run_or_none(run: Run, run_id: str) -> Any:
+    """A run of another job, or None where the store does not have it.
+
+    It was made in another store, or somebody deleted it: results are no worse for that.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        other = run.client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        other = None
+    if other is None or other.info.lifecycle_stage != "active":
+        logger.warning("MLflow run %s is not in this store: nothing is added to it", run_id)
+        return None
+    return other
+
+
 def main() -> None:
     """What the Snakefile's hooks call, with an order as JSON on the standard input.
 
@@ -501,13 +621,23 @@ def main() -> None:
     parser.add_argument("action", choices=["start", "sweep"])
     action = parser.parse_args().action
     order = json.load(sys.stdin)
-    if importlib.util.find_spec("mlflow") is None:
-        return  # Snakemake's own environment at a site where rules bring theirs
     path = Path(order["path"])
+    if importlib.util.find_spec("mlflow") is None:
+        # Snakemake's own environment at a site where rules bring theirs: jobs make the
+        # store ready themselves, and only need to know how experiments are called.
+        if not path.exists():
+            empty = {"uri": "", "edition": order["edition"], "project": "", "chapters": {}}
+            write_json(path, {**empty, "labels": labels_of(order["chapters"])})
+        return
+    # MLflow would try for minutes whether a server that is not there comes up.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    start = action == "start"
     try:
-        if action == "start":
+        if start:
             prepare(order["uri"], order["edition"], order["chapters"], path)
-        for run_id in close_dead_runs(path) if path.exists() else []:
+        closed = close_dead_runs(path, order["uri"], everywhere=start) if path.exists() else []
+        for run_id in closed:
             print(f"MLflow run {run_id}: its process is gone, marked KILLED.")  # noqa: T201
     except KerasbookError as error:
         print(error)  # noqa: T201

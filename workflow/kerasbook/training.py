@@ -124,6 +124,7 @@ def run_record(step: Any, run: Any, progress: Progress, **more: Any) -> dict[str
         "seconds": progress.seconds,
         "rows_per_second": progress.rows_per_second,
         "peak_memory_mb": provenance.peak_memory_mb(),
+        "threads": step.threads,
         "run_id": run.id,
         **more,
     }

@@ -181,6 +181,12 @@ def possible(metric: str) -> tuple[float, float]:
     return (0.0 if direction(metric) else -math.inf), math.inf
 
 
+def largest_change(metric: str) -> float:
+    """The largest change that a metric can make."""
+    low, high = possible(metric)
+    return high - low if math.isfinite(high) and math.isfinite(low) else math.inf
+
+
 def judge(row: Row, values: Mapping[int, object], printed_seed: int | None = None) -> Verdict:
     """Judge one printed number by our runs.
 
@@ -237,13 +243,19 @@ def judge(row: Row, values: Mapping[int, object], printed_seed: int | None = Non
 
 
 def paired_effect(
-    before: Mapping[int, float], after: Mapping[int, float]
+    before: Mapping[int, float], after: Mapping[int, float], largest: float = math.inf
 ) -> dict[str, float | int | None]:
     """The mean change over the seeds that both have, with its 95 % confidence interval.
 
-    Student's t on the differences; `lower` and `upper` are None for fewer than two pairs.
+    Seeds of which one run diverged are left out. The interval is cut to `largest`, the
+    largest change that there can be. Student's t on the differences; `lower` and `upper`
+    are None for fewer than two pairs.
     """
-    seeds = sorted(set(before) & set(after))
+    seeds = [
+        seed
+        for seed in sorted(set(before) & set(after))
+        if math.isfinite(before[seed]) and math.isfinite(after[seed])
+    ]
     changes = [float(after[seed]) - float(before[seed]) for seed in seeds]
     n = len(changes)
     if n == 0:
@@ -255,4 +267,5 @@ def paired_effect(
 
     spread = _sd(changes, effect)
     reach = float(stats.t.ppf(0.5 + COVERAGE / 2, n - 1)) * spread / math.sqrt(n)
-    return {"effect": effect, "lower": effect - reach, "upper": effect + reach, "n": n}
+    lower, upper = max(effect - reach, -largest), min(effect + reach, largest)
+    return {"effect": effect, "lower": lower, "upper": upper, "n": n}

@@ -14,12 +14,16 @@ from kerasbook.catalogue import load_catalogue
 from kerasbook.configuration import load_settings
 from kerasbook.errors import KerasbookError
 from kerasbook.plan import Plan, code_of
+from kerasbook.tracking import shown_uri
+from kerasbook.validation import read_yaml
 
 
 def read_plan():
     """Check the whole configuration before any job, and tell what is wrong in one message."""
     files = [os.path.relpath(name) for name in workflow.configfiles]
     try:
+        for file in files:
+            read_yaml(Path(file))  # a key that stands there twice, which Snakemake lets pass
         settings = load_settings(config, ", ".join(files) or "the configuration")
         return Plan(settings, load_catalogue(Path("config/datasets.yaml")))
     except KerasbookError as error:
@@ -30,7 +34,11 @@ PLAN = read_plan()
 # Scripts run in processes of their own, on a cluster on other machines: each Snakemake
 # that reads this file hands them the way to the library and to the tracking store.
 os.environ.update(
-    PYTHONPATH=os.pathsep.join(filter(None, [WORKFLOW_FOLDER, os.getenv("PYTHONPATH")])),
+    PYTHONPATH=os.pathsep.join(
+        dict.fromkeys(
+            filter(None, [WORKFLOW_FOLDER, *os.getenv("PYTHONPATH", "").split(os.pathsep)])
+        )
+    ),
     KERASBOOK_TRACKING_URI=PLAN.settings.tracking_uri,
 )
 # An inherited rule resolves relative names beside the heir, so they are made whole here.

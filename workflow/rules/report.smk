@@ -32,6 +32,6 @@ rule index:
     params:
         edition=PLAN.edition,
         built=sorted(PLAN.settings.chapters),
-        tracking_uri=PLAN.settings.tracking_uri,
+        tracking_uri=shown_uri(PLAN.settings.tracking_uri),
     script:
         "../scripts/index.py"

@@ -42,7 +42,6 @@ rule stage_preprocess:
     """Raw files to arrays, with their digest and the facts that the chapter prints of them."""
     input:
         raw=PLAN.raw_files,
-        catalogue="config/datasets.yaml",
         code=PLAN.code("preprocess"),
     output:
         data=ensure(f"{PLAN.processed}.npz", non_empty=True),
@@ -61,6 +60,7 @@ rule stage_preprocess:
     params:
         edition=PLAN.edition,
         tracking=PLAN.tracking,
+        dataset=PLAN.dataset_of,
     script:
         "preprocess.py"
 
@@ -91,7 +91,8 @@ rule stage_train:
         edition=PLAN.edition,
         tracking=PLAN.tracking,
         settings=PLAN.settings_of,
-        labels=PLAN.labels_of,
+        # The same seed and threads give the same numbers, so another count is another run.
+        train_threads=PLAN.settings.config.train_threads,
     script:
         "train.py"
 
@@ -120,7 +121,6 @@ rule stage_evaluate:
         edition=PLAN.edition,
         tracking=PLAN.tracking,
         settings=PLAN.settings_of,
-        labels=PLAN.labels_of,
     script:
         "evaluate.py"
 
@@ -148,5 +148,6 @@ rule stage_report:
         tracking=PLAN.tracking,
         chapter=lambda wildcards: PLAN.chapter(wildcards.chapter).file.model_dump(mode="json"),
         experiments=lambda wildcards: PLAN.experiments_table(wildcards.chapter),
+        options=PLAN.command_options(),
     script:
         "report.py"

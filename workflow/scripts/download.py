@@ -37,6 +37,7 @@ def main(snakemake) -> None:
         name=f"download {entry.name}",
         edition=snakemake.params.edition,
         chapter="data",
+        source="workflow/scripts/download.py",
         settings={"dataset": snakemake.wildcards.dataset, "file": entry.name},
     )
     with tracked(snakemake.params.tracking, step, {entry.name: entry.content_sha256}) as run:

@@ -12,21 +12,13 @@ import random
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-import numba
 import numpy as np
 
+from kerasbook.compiled import compiled
 from kerasbook.errors import KerasbookError
 from kerasbook.files import written_whole
 
 MomentumKind = Literal["last_gradient", "last_update"]
-
-
-def _compiled(function: Callable) -> Callable:
-    """`function` compiled by numba; the machine code is kept on disk where that is possible."""
-    try:
-        return numba.njit(cache=True)(function)
-    except RuntimeError:  # neither the checkout nor the user's cache folder is writable
-        return numba.njit(function)
 
 
 class Weights(NamedTuple):
@@ -71,7 +63,7 @@ def initial_weights(
     return Weights(hidden, output)
 
 
-@_compiled
+@compiled
 def _activate(row, hidden, output, hidden_units, output_units):
     """Write the units' activations for one row into the last two arguments."""
     n_inputs = hidden.shape[0] - 1
@@ -88,7 +80,7 @@ def _activate(row, hidden, output, hidden_units, output_units):
         output_units[k] = 1.0 / (1.0 + math.exp(-total))
 
 
-@_compiled
+@compiled
 def _train_once(x, y, hidden, output, past_hidden, past_output, rate, momentum, accumulates):
     """One pass over the rows in their order; changes the weights and the past, returns the error.
 
@@ -133,7 +125,7 @@ def _train_once(x, y, hidden, output, past_hidden, past_output, rate, momentum, 
     return error
 
 
-@_compiled
+@compiled
 def _predict(x, hidden, output):
     hidden_units = np.empty(output.shape[0])
     predictions = np.empty((x.shape[0], output.shape[1]))

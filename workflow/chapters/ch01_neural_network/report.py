@@ -8,8 +8,6 @@ from kerasbook.reporting import ChapterFigure, Results, write_report
 
 MARGIN = 0.5  # around the points, as in the tutorial's plots (lines 396 and 397)
 GRID = 120  # cells along each axis
-PRINTED = ("ann_2_1_1_2it", "ann_2_10_1_2it", "ann_2_10_1_100it")
-MOMENTUM = ("ann_2_10_1_100it", "ann_2_10_1_100it_momentum")
 CLASSES = {0: "class 0", 1: "class 1"}
 
 
@@ -54,8 +52,10 @@ def boundaries(results: Results) -> ChapterFigure:
 
 def errors(results: Results) -> ChapterFigure:
     """The error by iteration of the printed networks."""
-    histories = {name: results.history(name)[1] for name in PRINTED}
-    last = {name: results.value(name, "final_error")["mean"] for name in PRINTED}
+    told = results.experiments.items()
+    names = [name for name, one in told if one["variant"] != "corrected"]
+    histories = {name: results.history(name)[1] for name in names}
+    last = {name: results.value(name, "final_error")["mean"] for name in names}
     return ChapterFigure(
         "errors",
         "The error by iteration",
@@ -67,7 +67,7 @@ def errors(results: Results) -> ChapterFigure:
         plots.curves(
             histories,
             ["error"],
-            labels={name: results.experiments[name]["title"] for name in PRINTED},
+            labels={name: results.experiments[name]["title"] for name in names},
             x_label="iteration",
             first=0,
         ),
@@ -76,8 +76,10 @@ def errors(results: Results) -> ChapterFigure:
 
 def momentum(results: Results) -> ChapterFigure:
     """The error by iteration, with the printed and the accumulating momentum."""
-    histories = {name: results.history(name)[1] for name in MOMENTUM}
-    last = [results.value(name, "final_error")["mean"] for name in MOMENTUM]
+    fault = next(one for one in results.file["faults"] if one["id"] == "momentum")
+    names = [fault["as_printed"], fault["corrected"]]
+    histories = {name: results.history(name)[1] for name in names}
+    last = [results.value(name, "final_error")["mean"] for name in names]
     return ChapterFigure(
         "momentum",
         "Momentum as printed and accumulating",
@@ -87,7 +89,7 @@ def momentum(results: Results) -> ChapterFigure:
         plots.curves(
             histories,
             ["error"],
-            labels=dict(zip(MOMENTUM, ("last gradient, as printed", "last update, corrected"))),
+            labels=dict(zip(names, ("last gradient, as printed", "last update, corrected"))),
             x_label="iteration",
             first=0,
         ),

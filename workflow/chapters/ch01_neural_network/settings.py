@@ -1,6 +1,6 @@
 """What an experiment of chapter 4.1 may say."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,8 @@ from kerasbook.configuration import BaseExperiment
 
 class Experiment(BaseExperiment):
     """A 2-h-1 sigmoid network, trained one row at a time."""
+
+    DATA_KIND: ClassVar[str] = "csv_points"
 
     hidden_units: int = Field(ge=1, le=10_000, description="Units of the hidden layer.")
     iterations: int = Field(ge=1, le=1_000_000, description="Passes over the training rows.")

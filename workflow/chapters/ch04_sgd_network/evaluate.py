@@ -6,23 +6,18 @@ import numpy as np
 
 from kerasbook import steps
 from kerasbook.evaluation import SeedRun, evaluate
-
-
-def confusion(labels: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Counts (10, 10): row = the digit, column = the answer."""
-    given = outputs.argmax(axis=1)
-    return np.bincount(10 * labels.astype(int) + given, minlength=100).reshape(10, 10)
+from kerasbook.metrics import confusion
 
 
 def metrics_of(run: SeedRun) -> dict[str, float]:
-    """Accuracy after the last epoch and at its best, the saturation, and the trivial rule."""
+    """Accuracy and saturation after the last epoch, and the trivial rule."""
     labels = run.data["y_test"]
     given = run.predictions["outputs"].argmax(axis=1)
     commonest = np.bincount(run.data["y_train"]).argmax()
     return {
         "test_accuracy": float((given == labels).mean()),
-        "best_test_accuracy": float(run.history["epoch_accuracy"].max()),
         "hidden_saturation": float(run.history["saturated_hidden_1"][-1]),
+        "output_saturation": float(run.history["saturated_output"][-1]),
         "majority_accuracy": float((labels == commonest).mean()),
         "majority_correct": int((labels == commonest).sum()),
         "answers_given": len(np.unique(given)),
@@ -33,7 +28,7 @@ def artifacts_of(run: SeedRun, folder: Path) -> list[Path]:
     """The confusion matrix as a figure, for the run's page in MLflow."""
     from kerasbook import plots
 
-    counts = confusion(run.data["y_test"], run.predictions["outputs"])
+    counts = confusion(run.data["y_test"], run.predictions["outputs"].argmax(axis=1), 10)
     figure = plots.confusion_matrix(counts, [str(digit) for digit in range(10)])
     path = folder / "confusion_matrix.svg"
     plots.save_svg(figure, path, "Confusion matrix on the test digits")

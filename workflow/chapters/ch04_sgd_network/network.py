@@ -11,26 +11,16 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from scipy.special import expit
 
+from kerasbook.compiled import compiled
 from kerasbook.errors import KerasbookError
 from kerasbook.files import written_whole
 
 # Rows per matrix product where nothing is learned: large enough for speed, small
 # enough that the converted rows (6 MB for 784 pixels) stay in the cache.
 FORWARD_BATCH = 1000
-
-SATURATION_THRESHOLD = 0.01
-
-
-def _compiled(function: Callable) -> Callable:
-    """`function` compiled by numba; the machine code is kept on disk where that is possible."""
-    try:
-        return numba.njit(cache=True)(function)
-    except RuntimeError:  # neither the checkout nor the user's cache folder is writable
-        return numba.njit(function)
 
 
 class Parameters(NamedTuple):
@@ -60,7 +50,7 @@ def _check(images: np.ndarray, parameters: Parameters) -> None:
         )
 
 
-@_compiled
+@compiled
 def _activate(values, weight, bias, units):
     """The activations of a layer for one image, into `units`.
 
@@ -76,7 +66,7 @@ def _activate(values, weight, bias, units):
         units[j] = 1.0 / (1.0 + math.exp(-units[j]))
 
 
-@_compiled
+@compiled
 def _descend(values, delta, step, weight, bias):
     """Change a layer's weights and biases by one image's share of the mini-batch's gradient."""
     for j in range(len(delta)):
@@ -89,7 +79,7 @@ def _descend(values, delta, step, weight, bias):
                 weight[i, j] -= value * delta[j]
 
 
-@_compiled
+@compiled
 def _backpropagate(label, weights, activations, deltas, b):
     """The deltas of image `b` of a mini-batch, from the activations, last layer first."""
     last = len(weights) - 1
@@ -105,7 +95,7 @@ def _backpropagate(label, weights, activations, deltas, b):
             delta[j] = miss * units[j] * (1.0 - units[j])
 
 
-@_compiled
+@compiled
 def _learn_batches(
     images, labels, order, batch_size, rate, scale, weights, biases, activations, deltas
 ):
@@ -228,7 +218,7 @@ def saturated_share(
     images: np.ndarray,
     parameters: Parameters,
     scale: float,
-    threshold: float = SATURATION_THRESHOLD,
+    threshold: float,
 ) -> list[float]:
     """Per layer, the share of activations closer to 0 or 1 than `threshold`, over all images.
 
@@ -258,7 +248,7 @@ def train(
     learning_rate: float,
     scale: float,
     seed: int,
-    threshold: float = SATURATION_THRESHOLD,
+    threshold: float,
     on_epoch: Callable[[int, int, list[float]], None] | None = None,
 ) -> tuple[list[int], list[list[float]]]:
     """Train for some epochs; changes `parameters` in place.

@@ -1,10 +1,8 @@
 """The figures of chapter 4.4."""
 
-from chapters.ch04_sgd_network.evaluate import confusion as counts_of
 from kerasbook import plots, steps
+from kerasbook.metrics import confusion as counts_of
 from kerasbook.reporting import ChapterFigure, Results, write_report
-
-FIRST = "network_784_30_10"
 
 
 def curves(results: Results) -> ChapterFigure:
@@ -40,7 +38,8 @@ def saturation(results: Results) -> ChapterFigure:
                "saturated_output": "saturated output units"}  # fmt: skip
     histories = {name: {key: results.history(name)[1][key] for key in metrics} for name in names}
     told = [results.value(name, "hidden_saturation")["mean"] for name in names]
-    threshold = results.experiments[FIRST]["settings"]["saturation_threshold"]
+    first = next(iter(results.experiments.values()))
+    threshold = first["settings"]["saturation_threshold"]
     return ChapterFigure(
         "saturation",
         "Saturated units by layer and epoch",
@@ -90,14 +89,16 @@ def accuracy(results: Results) -> ChapterFigure:
 
 def confusion(results: Results) -> ChapterFigure:
     """What the first printed network answers."""
-    seed = results.seeds(FIRST)[0]
-    counts = counts_of(results.data["y_test"], results.predictions(FIRST, seed)["outputs"])
+    first = next(iter(results.experiments))
+    seed = results.seeds(first)[0]
+    given = results.predictions(first, seed)["outputs"].argmax(axis=1)
+    counts = counts_of(results.data["y_test"], given, 10)
     answers = int((counts.sum(axis=0) > 0).sum())
     return ChapterFigure(
         "confusion",
         "What the printed network answers",
-        f"Test digits by digit (row) and by the answer of the network with 30 hidden units on raw "
-        f"pixels, seed {seed}. It gives {answers} of the 10 answers.",
+        "Test digits by digit (row) and by the answer of the first printed network "
+        f"({results.experiments[first]['title']}, seed {seed}). It gives {answers} of 10 answers.",
         f"Confusion matrix of ten digits, of which the network ever answers {answers}.",
         plots.confusion_matrix(counts, [str(digit) for digit in range(10)]),
     )

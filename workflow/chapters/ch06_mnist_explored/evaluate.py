@@ -7,6 +7,7 @@ import numpy as np
 from chapters.ch06_mnist_explored.preprocess import counts
 from kerasbook import steps
 from kerasbook.evaluation import SeedRun, evaluate
+from kerasbook.metrics import confusion
 
 
 def facts(data: dict[str, np.ndarray], first_labels: int) -> dict[str, int | str]:
@@ -33,17 +34,12 @@ def metrics_of(run: SeedRun) -> dict[str, float | int | str]:
     }
 
 
-def confusion(labels: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Counts (10, 10): row = the digit, column = the answer."""
-    return np.bincount(10 * labels.astype(int) + given, minlength=100).reshape(10, 10)
-
-
 def artifacts_of(run: SeedRun, folder: Path) -> list[Path]:
     """The confusion matrix as a figure, for the run's page in MLflow."""
     from kerasbook import plots
 
-    counts_of = confusion(run.data["y_test"], run.predictions["digits"])
-    figure = plots.confusion_matrix(counts_of, [str(digit) for digit in range(10)])
+    table = confusion(run.data["y_test"], run.predictions["digits"], 10)
+    figure = plots.confusion_matrix(table, [str(digit) for digit in range(10)])
     path = folder / "confusion_matrix.svg"
     plots.save_svg(figure, path, "Confusion matrix on the test pictures")
     return [path]

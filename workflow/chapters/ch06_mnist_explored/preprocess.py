@@ -7,6 +7,8 @@ import numpy as np
 from kerasbook import steps
 from kerasbook.processed import preprocess
 
+DARK = 200  # of 255: nearly black
+
 
 def counts(images: dict[str, np.ndarray], part: str) -> dict[str, int]:
     """How many pictures there are of each digit in a part, `train` or `test`."""
@@ -17,11 +19,16 @@ def counts(images: dict[str, np.ndarray], part: str) -> dict[str, int]:
 def prepare(
     images: dict[str, np.ndarray], raw_files: list[Path]
 ) -> tuple[dict[str, np.ndarray], dict[str, object]]:
-    """The arrays unchanged, and how many there are of each digit."""
+    """The arrays unchanged, how many there are of each digit, and how dark the pixels are."""
     shape = {"train_shape": str(images["x_train"].shape), "test_shape": str(images["x_test"].shape)}
     train = counts(images, "train")
+    pixels = np.bincount(images["x_train"].ravel(), minlength=256)
+    shares = {
+        "share_zero": f"{pixels[0] / pixels.sum():.1%}",
+        "share_dark": f"{pixels[DARK:].sum() / pixels[1:].sum():.1%}",
+    }
     spread = {"rarest": min(train.values()), "commonest": max(train.values())}
-    return images, {**train, **counts(images, "test"), **shape, **spread}
+    return images, {**train, **counts(images, "test"), **shape, **spread, **shares}
 
 
 def main(snakemake) -> None:

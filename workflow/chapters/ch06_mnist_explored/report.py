@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from chapters.ch06_mnist_explored.evaluate import confusion as counts_of
 from kerasbook import plots, steps
+from kerasbook.metrics import confusion
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
 # The tutorial shows the record that Python counts as 1, and asks for the eleventh.
@@ -48,7 +48,7 @@ def pixels(results: Results) -> ChapterFigure:
         "The distribution of pixel values",
         f"Pixels of the training pictures by value, 0 being paper and 255 ink, in steps of eight, "
         f"on a logarithmic axis. {white:.1%} of the pixels are exactly 0.",
-        f"Histogram of pixel values; {white:.1%} are zero, and the next commonest are near 255.",
+        f"Histogram of pixel values on a logarithmic axis; {white:.1%} are zero.",
         plots.histogram(heights, edges, counts=True, log=True, x_label="pixel value",
                         y_label="pixels"),
     )  # fmt: skip
@@ -57,7 +57,8 @@ def pixels(results: Results) -> ChapterFigure:
 def digits(results: Results) -> ChapterFigure:
     """The nearest mean's confusion matrix."""
     seed = results.seeds("mnist")[0]
-    counts = counts_of(results.data["y_test"], results.predictions("mnist", seed)["digits"])
+    given = results.predictions("mnist", seed)["digits"]
+    counts = confusion(results.data["y_test"], given, 10)
     off = counts - np.diag(np.diag(counts))
     worst = np.unravel_index(off.argmax(), off.shape)
     return ChapterFigure(

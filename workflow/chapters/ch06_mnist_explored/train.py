@@ -47,12 +47,13 @@ def main(snakemake) -> None:
             weights_0=weights,
             biases_0=biases,
             classes=model.classes_,
-            scale=np.float64(1),
+            scale=np.float64(1 / 255),
             linear_output=np.array(True),
         )
         write_history(snakemake.output.history, progress.history, first_epoch=0)
         save_npz(snakemake.output.predictions, digits=model.predict(x_test).astype(np.uint8))
-        uri = log_dense_model(snakemake.output.model, x_test[:2])
+        example = data["x_test"][:2].reshape(2, -1).astype(np.float64)
+        uri = log_dense_model(snakemake.output.model, example)
         run.metrics({"parameters": model.centroids_.size})
         run.tags({"model_uri": uri})
         record = run_record(

@@ -2,27 +2,33 @@
 
 import numpy as np
 
-from chapters.ch07_mnist_convnets.evaluate import confusion
 from kerasbook import models, plots, steps
+from kerasbook.metrics import confusion
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
-LADDER = ("conv", "conv_dense", "conv_dense_dropout", "conv_conv_pool_dropout")
 SHOWN_DIGITS = 15  # as many as the tutorial shows predictions of (line 1804)
 SHOWN_MISTAKES = 15
 
 
+def printed(results: Results) -> list[str]:
+    """The experiments that the tutorial prints, the exercises left out."""
+    told = results.experiments.items()
+    return [name for name, one in told if one["variant"] == "as_printed"]
+
+
 def curves(results: Results) -> ChapterFigure:
     """Accuracy and loss by epoch, of the printed networks."""
-    histories = {name: results.history(name)[1] for name in LADDER}
+    names = printed(results)
+    histories = {name: results.history(name)[1] for name in names}
     metrics = ["accuracy", "val_accuracy", "loss", "val_loss"]
-    titles = {name: results.experiments[name]["title"] for name in LADDER}
+    titles = {name: results.experiments[name]["title"] for name in names}
     return ChapterFigure(
         "curves",
-        "Four networks by epoch",
-        "Accuracy and cross-entropy (nats) of the four printed networks by epoch, on the training "
+        "The printed networks by epoch",
+        "Accuracy and cross-entropy (nats) of the printed networks by epoch, on the training "
         "rows and on the rows that are watched. A strong line is the mean over seeds, a thin line "
         "one seed.",
-        "Line plots of training and validation accuracy and loss by epoch for four networks.",
+        "Line plots of training and validation accuracy and loss by epoch, a line per network.",
         plots.curves(
             histories,
             metrics,
@@ -34,8 +40,9 @@ def curves(results: Results) -> ChapterFigure:
 
 def fifteen(results: Results) -> ChapterFigure:
     """The first test digits with the first network's answers."""
-    seed = results.seeds("conv")[0]
-    answers = results.predictions("conv", seed)["probabilities"][:SHOWN_DIGITS].argmax(axis=1)
+    first = printed(results)[0]
+    seed = results.seeds(first)[0]
+    answers = results.predictions(first, seed)["probabilities"][:SHOWN_DIGITS].argmax(axis=1)
     digits = results.data["digit_test"][:SHOWN_DIGITS]
     right = int((answers == (digits == 6)).sum())
     return ChapterFigure(
@@ -55,11 +62,10 @@ def fifteen(results: Results) -> ChapterFigure:
 def confusion_of_first(results: Results) -> ChapterFigure:
     """The first network's confusion matrix, all seeds together."""
     labels = results.data["y_test"]
-    seeds = results.seeds("conv")
-    counts = sum(
-        confusion(labels, results.predictions("conv", seed)["probabilities"][:, 1])
-        for seed in seeds
-    )
+    first = printed(results)[0]
+    seeds = results.seeds(first)
+    answers = [results.predictions(first, seed)["probabilities"].argmax(axis=1) for seed in seeds]
+    counts = sum(confusion(labels, given, 2) for given in answers)
     return ChapterFigure(
         "confusion",
         "Confusion matrix",
@@ -72,9 +78,10 @@ def confusion_of_first(results: Results) -> ChapterFigure:
 
 def mistakes(results: Results) -> ChapterFigure:
     """The test digits that the first network gets wrong most confidently."""
-    seed = results.seeds("conv")[0]
+    first = printed(results)[0]
+    seed = results.seeds(first)[0]
     labels = results.data["y_test"]
-    six = results.predictions("conv", seed)["probabilities"][:, 1]
+    six = results.predictions(first, seed)["probabilities"][:, 1]
     confidence = np.where(labels == 1, 1 - six, six)
     worst = np.argsort(-confidence, kind="stable")[:SHOWN_MISTAKES]
     titles = [f"{results.data['digit_test'][one]}: {six[one]:.2f}" for one in worst]
@@ -92,8 +99,9 @@ def mistakes(results: Results) -> ChapterFigure:
 
 def filters(results: Results) -> ChapterFigure:
     """What the first layer of the first network has learnt."""
-    seed = results.seeds("conv")[0]
-    kernel = models.first_kernel(str(results.run_folder("conv", seed) / "model.keras"))
+    first = printed(results)[0]
+    seed = results.seeds(first)[0]
+    kernel = models.first_kernel(str(results.run_folder(first, seed) / "model.keras"))
     images = np.moveaxis(kernel[:, :, 0, :], -1, 0)
     reach = float(np.abs(images).max())
     return ChapterFigure(
@@ -111,7 +119,7 @@ def ladder(results: Results) -> ChapterFigure:
     """Test accuracy of every experiment, beside the trivial rule and the nearest mean digit."""
     names = list(results.experiments)
     told = [results.value(name, "test_accuracy") for name in names]
-    majority = results.value("conv", "majority_accuracy")["mean"]
+    majority = results.value(names[0], "majority_accuracy")["mean"]
     nearest = results.used("ch06", "mnist")["summary"]["six_accuracy"]["mean"]
     return ChapterFigure(
         "ladder",
@@ -137,7 +145,9 @@ def ladder(results: Results) -> ChapterFigure:
 
 def faults(results: Results) -> ChapterFigure:
     """The first network as printed and with each fault repaired."""
-    names = ["conv", "conv_optimizer", "conv_negatives", "conv_validation", "conv_corrected"]
+    first = printed(results)[0]
+    repaired = [one["corrected"] for one in results.file["faults"] if one["as_printed"] == first]
+    names = [first, *repaired]
     told = [results.value(name, "balanced_accuracy") for name in names]
     labels = ["as printed", *(results.experiments[name]["title"] for name in names[1:])]
     return ChapterFigure(

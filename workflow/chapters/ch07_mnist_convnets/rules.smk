@@ -17,7 +17,7 @@ use rule stage_train as ch07_train with:
     resources:
         mem_mb=2000,
         runtime=30,
-        gpu=1,
+        gpu=PLAN.gpus,
 
 
 use rule stage_evaluate as ch07_evaluate with:

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kerasbook.configuration import BaseExperiment
-from kerasbook.layers import Layer, Optimizer
+from kerasbook.layers import Layer, Optimizer, check_stack
 
 
 class Experiment(BaseExperiment):
@@ -25,3 +25,8 @@ class Experiment(BaseExperiment):
         description="What is watched while training: the test rows (as printed), or a tenth of "
         "the training rows, kept from training."
     )
+
+    @model_validator(mode="after")
+    def _layers_fit(self) -> "Experiment":
+        check_stack(self.layers, (28, 28, 1))
+        return self
