@@ -12,7 +12,6 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -20,7 +19,7 @@ import pytest
 
 from kerasbook import tracking
 from kerasbook.errors import KerasbookError
-from kerasbook.files import read_json
+from kerasbook.files import read_json, write_json
 from kerasbook.steps import Step
 from kerasbook.tracking import add_results, close_dead_runs, prepare, tracked
 
@@ -47,7 +46,7 @@ def step(experiment="conv", seed=1, **settings):
         experiment=experiment,
         seed=seed,
         settings={"epochs": EPOCHS, "optimizer": {"type": "sgd"}, **settings},
-        labels={"title": experiment.title(), "variant": "as_printed"},
+        source="workflow/chapters/ch07_mnist_convnets/train.py",
     )
 
 
@@ -300,7 +299,10 @@ def test_other_seeds_and_experiments_are_left_alone(store):
 
 
 def test_an_experiment_added_later_gets_its_parent_run(store):
-    late = replace(step("late", seed=1), labels={"title": "Late", "variant": "beyond"})
+    late = step("late", seed=1)
+    told = read_json(store.file)
+    told["labels"][f"{SLUG}/late"] = {"title": "Late", "variant": "beyond"}
+    write_json(store.file, told)
     with tracked(store.file, late) as run:
         pass
     parent_id = read_json(store.file)["chapters"][SLUG]["experiments"]["late"]
@@ -389,7 +391,7 @@ def test_a_job_killed_by_the_system_is_closed_and_then_superseded(store, job):
     assert (dead.info.status, dead.data.tags[tracking.STATE]) == ("KILLED", "killed")
     process.wait()
     assert close_dead_runs(store.file) == []
-    with tracked(store.file, replace(step(seed=31), labels={})) as run:
+    with tracked(store.file, step(seed=31)) as run:
         train(run)
     [kept] = store.runs_of(key)
     assert (kept.info.run_id, kept.info.status) == (run.id, "FINISHED")
@@ -400,7 +402,7 @@ def test_a_retry_closes_the_dead_run_even_if_nobody_swept(store, job):
     process = job(seed=32)
     process.kill()
     process.wait()
-    with tracked(store.file, replace(step(seed=32, epochs=7), labels={})) as run:
+    with tracked(store.file, step(seed=32, epochs=7)) as run:
         train(run)
     found = {one.info.run_id: one for one in store.runs_of("ch07_train/train/conv/32")}
     del found[run.id]
@@ -442,7 +444,9 @@ def test_runs_of_other_machines_are_not_closed_and_reused_process_ids_are_seen(s
     experiment_id = read_json(store.file)["chapters"][SLUG]["experiment_id"]
     own = tracking._own_process()
     long_ago = str(float(own["kerasbook.process_started"]) - 1000)
+    own[tracking.PROJECT] = tracking.LOCAL_PROJECT
     made = {
+        "stranger": {**own, "kerasbook.process_started": long_ago, tracking.PROJECT: "another"},
         "elsewhere": {**own, "kerasbook.host": "another-machine", "kerasbook.pid": "1"},
         "reused": {**own, "kerasbook.process_started": long_ago},
         "mine": own,
@@ -454,9 +458,54 @@ def test_runs_of_other_machines_are_not_closed_and_reused_process_ids_are_seen(s
     assert own["kerasbook.host"] == socket.gethostname()
     assert close_dead_runs(store.file) == [ids["reused"]]
     status = {name: store.client.get_run(one).info.status for name, one in ids.items()}
-    assert status == {"elsewhere": "RUNNING", "reused": "KILLED", "mine": "RUNNING"}
-    for name in ("elsewhere", "mine"):
+    told = {"stranger": "RUNNING", "elsewhere": "RUNNING", "reused": "KILLED", "mine": "RUNNING"}
+    assert status == told
+    # Before the first job, no job of the project can be running anywhere.
+    assert close_dead_runs(store.file, everywhere=True) == [ids["elsewhere"]]
+    for name in ("stranger", "mine"):
         store.client.set_terminated(ids[name])
+
+
+def test_a_failed_retry_leaves_the_finished_run_as_it_was(store):
+    with tracked(store.file, step(seed=36)) as run:
+        train(run)
+    with pytest.raises(ZeroDivisionError), tracked(store.file, step(seed=36)):
+        1 / 0  # noqa: B018
+    kept = store.client.get_run(run.id)
+    assert (kept.info.status, kept.info.lifecycle_stage) == ("FINISHED", "active")
+    with tracked(store.file, step(seed=36)) as third:
+        train(third)
+    [found] = store.runs_of("ch07_train/train/conv/36")
+    assert found.info.run_id == third.id
+
+
+def test_results_for_a_run_that_is_gone_are_left_out_with_a_warning(store, caplog):
+    with tracked(store.file, step(seed=37)) as run:
+        train(run)
+    store.client.delete_run(run.id)
+    with tracked(store.file, step(seed=38)) as other:
+        add_results(other, run.id, {"test_accuracy": 0.5})
+        add_results(other, "0" * 32, {"test_accuracy": 0.5})
+    assert caplog.text.count("is not in this store") == 2
+
+
+def test_checkouts_that_share_a_server_do_not_touch_each_others_runs(store, monkeypatch):
+    with tracked(store.file, step(seed=39)) as ours:
+        train(ours)
+    monkeypatch.setattr(tracking, "_project", lambda uri, path: "another")
+    other = store.file.parent / "another.json"
+    prepare(store.uri, "smoke", TREE, other)
+    with tracked(other, step(seed=39)) as theirs:
+        train(theirs)
+    assert store.client.get_run(ours.id).info.lifecycle_stage == "active"
+    assert theirs.id != ours.id
+    assert store.client.get_run(theirs.id).data.tags[tracking.PROJECT] == "another"
+
+
+def test_passwords_are_not_written_down():
+    shown = tracking.shown_uri("https://user:secret@runs.example:5000/x")
+    assert shown == "https://runs.example:5000/x"
+    assert tracking.shown_uri("sqlite:///results/mlflow.db") == "sqlite:///results/mlflow.db"
 
 
 # ----------------------------------------------------------------- results added later

@@ -1,6 +1,7 @@
 """The configuration: each fault is told before any job, and YAML alone adds an experiment."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,16 +12,19 @@ import yaml
 from kerasbook import configuration
 from kerasbook.configuration import (
     Config,
+    experiment_model,
     generated_files,
     load_chapter,
     load_settings,
     rooms,
 )
 from kerasbook.errors import KerasbookError
-from kerasbook.validation import read_yaml
+from kerasbook.validation import read_yaml, validate
 
 ROOT = Path(__file__).resolve().parents[2]
 CONVOLUTION = {"type": "conv2d", "filters": 4, "kernel_size": 3}
+FLATTEN = {"type": "flatten"}
+STACK = [CONVOLUTION, FLATTEN]
 
 
 @pytest.fixture
@@ -149,7 +153,7 @@ def change_of(*path):
     [
         (
             "ch07",
-            add("mine", layers=[CONVOLUTION], epoch=3),
+            add("mine", layers=STACK, epoch=3),
             ["experiments.mine: epoch: unknown key", "did you mean 'epochs'?"],
         ),
         (
@@ -169,44 +173,44 @@ def change_of(*path):
         ),
         (
             "ch07",
-            add("mine", layers=[CONVOLUTION], optimizer={"type": "adma"}),
+            add("mine", layers=STACK, optimizer={"type": "adma"}),
             ["experiments.mine: optimizer.type: found 'adma'", "'adam'?", "sgd", "rmsprop"],
         ),
         (
             "ch07",
-            add("mine", layers=[CONVOLUTION], optimizer={"type": "sgd", "learning_rate": 0}),
+            add("mine", layers=STACK, optimizer={"type": "sgd", "learning_rate": 0}),
             ["optimizer.sgd.learning_rate: found 0", "greater than 0"],
         ),
         ("ch07", add("mine"), ["experiments.mine: layers: missing"]),
         ("ch07", add("mine", layers=[]), ["experiments.mine: layers: found []", "at least 1"]),
         (
             "ch07",
-            add("mine", layers=[CONVOLUTION], epochs="two"),
+            add("mine", layers=STACK, epochs="two"),
             ["experiments.mine: epochs: found 'two'", "integer"],
         ),
         (
             "ch07",
-            add("mine", layers=[CONVOLUTION], epochs=0),
+            add("mine", layers=STACK, epochs=0),
             ["experiments.mine: epochs: found 0", "greater than or equal to 1"],
         ),
         (
             "ch07",
-            add("mine", layers=[CONVOLUTION], seeds=[2, 2]),
+            add("mine", layers=STACK, seeds=[2, 2]),
             ["experiments.mine: seeds: found [2, 2]", "[2] repeat"],
         ),
         (
             "ch07",
-            add("mine", layers=[CONVOLUTION], variant="corected"),
+            add("mine", layers=STACK, variant="corected"),
             ["experiments.mine: variant: found 'corected'", "'corrected'?"],
         ),
         (
             "ch07",
-            add("mine", layers=[CONVOLUTION], dataset="mnits"),
+            add("mine", layers=STACK, dataset="mnits"),
             ["experiments.mine.dataset: found 'mnits'", "'mnist'?", "config/datasets.yaml"],
         ),
         (
             "ch07",
-            add("Mine", layers=[CONVOLUTION]),
+            add("Mine", layers=STACK),
             ["experiments.Mine", "found 'Mine'", "pattern"],
         ),
         (
@@ -249,7 +253,7 @@ def test_each_fault_of_a_chapter_names_file_key_and_expected(project, chapter, c
 
 
 def test_fault_of_a_chapter_that_is_not_selected_is_told_too(project):
-    edit(project, "ch07", add("mine", layers=[CONVOLUTION], dataset="nowhere"))
+    edit(project, "ch07", add("mine", layers=STACK, dataset="nowhere"))
     assert "found 'nowhere'" in message_of({"chapters": ["ch01"]})
 
 
@@ -319,7 +323,7 @@ def test_experiment_wins_over_edition_and_edition_over_defaults(project):
         chapter["defaults"]["batch_size"] = 128
         chapter["editions"] = {"smoke": {"epochs": 1}}
         chapter["experiments"]["own"] = {
-            "title": "Own", "variant": "beyond", "layers": [CONVOLUTION], "epochs": 9,
+            "title": "Own", "variant": "beyond", "layers": STACK, "epochs": 9,
         }  # fmt: skip
 
     edit(project, "ch07", change)
@@ -460,3 +464,34 @@ def test_project_loads_in_every_edition(edition, monkeypatch):
     assert {chapter.slug for chapter in settings.chapters.values()} == set(rooms().values())
     for chapter in settings.chapters.values():
         assert chapter.datasets
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([CONVOLUTION], "add a layer {type: flatten}"),
+        ([FLATTEN, CONVOLUTION], "layers.1 (conv2d): found an input of shape (784,)"),
+        ([{**CONVOLUTION, "kernel_size": 99}, FLATTEN], "squares of 99 x 99 over an input of 28"),
+        ([{"type": "max_pooling2d", "pool_size": 29}, FLATTEN], "layers.0 (max_pooling2d)"),
+    ],
+)
+def test_layers_that_do_not_fit_each_other_are_told(layers, expected):
+    values = {
+        "title": "x", "variant": "beyond", "dataset": "mnist", "layers": layers, "epochs": 1,
+        "batch_size": 8, "optimizer": {"type": "sgd"}, "negatives": "all_rows",
+        "validation": "split",
+    }  # fmt: skip
+    with pytest.raises(KerasbookError, match=re.escape(expected)):
+        validate(experiment_model("ch07_mnist_convnets"), values, "here")
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"mirror": "ftp://somewhere"}, "mirror: found 'ftp://somewhere'"),
+        ({"tracking_uri": "./mlruns"}, "tracking_uri: found './mlruns'"),
+    ],
+)
+def test_addresses_of_another_kind_are_told(project, values, expected):
+    with pytest.raises(KerasbookError, match=re.escape(expected)):
+        load_settings(values)

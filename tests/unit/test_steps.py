@@ -151,7 +151,7 @@ class Named(dict):
 
 
 def script(rule, wildcards, **params):
-    return SimpleNamespace(rule=rule, wildcards=Named(wildcards), params=Named(params))
+    return SimpleNamespace(rule=rule, wildcards=Named(wildcards), params=Named(params), threads=2)
 
 
 def test_step_of_a_training():
@@ -161,12 +161,11 @@ def test_step_of_a_training():
             {"chapter": "ch07_mnist_convnets", "experiment": "conv", "seed": "12"},
             edition="book",
             settings={"epochs": 2},
-            labels={"title": "One"},
         )
     )
     assert step == Step(
         "ch07_train", "train", "book", "ch07_mnist_convnets", "conv", 12, {"epochs": 2},
-        {"title": "One"},
+        "workflow/chapters/ch07_mnist_convnets/train.py", 2,
     )  # fmt: skip
     assert step.title == "conv seed 12"
 

@@ -148,7 +148,7 @@ def check_stack(layers: Sequence[Layer], shape: tuple[int, ...]) -> None:
             a single row of values for the output layer.
     """
     for index, layer in enumerate(layers):
-        where = f"layer {index + 1} ({layer.type})"
+        where = f"layers.{index} ({layer.type})"
         if isinstance(layer, Conv2D | MaxPooling2D | AveragePooling2D):
             if len(shape) != 3:
                 raise ValueError(
@@ -169,8 +169,8 @@ def check_stack(layers: Sequence[Layer], shape: tuple[int, ...]) -> None:
             shape = (*shape[:-1], layer.units)
     if len(shape) != 1:
         raise ValueError(
-            f"found an output of shape {shape} after the last layer, expected a single row; "
-            "add a layer {type: flatten}."
+            f"layers: found an output of shape {shape} after the last layer, expected a single "
+            "row of values; add a layer {type: flatten}."
         )
 
 

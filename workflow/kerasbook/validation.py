@@ -151,7 +151,8 @@ def validate(model: type[Model], value: Mapping[str, Any], source: str) -> Model
                     f"{key}: found {fault['input']!r}{hint}, expected one of: {', '.join(known)}."
                 )
             elif fault["type"] == "value_error":
-                lines.append(f"{key}: {fault['ctx']['error']}")
+                told = str(fault["ctx"]["error"])
+                lines.append(f"{key}: {told}" if location else told)
             else:
                 expected = fault["msg"][0].lower() + fault["msg"][1:]
                 lines.append(f"{key}: found {fault['input']!r}; {expected}.")

@@ -1,0 +1,456 @@
+"""The smoke edition of all chapters, from the configuration to the index page."""
+
+import csv
+import html.parser
+import json
+import math
+import os
+import re
+import subprocess
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasbook.reporting import EDITION_NOTES
+from kerasbook.training import read_history
+from kerasbook.verdicts import read_ledger
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+SLUGS = {
+    "ch01": "ch01_neural_network",
+    "ch04": "ch04_sgd_network",
+    "ch06": "ch06_mnist_explored",
+    "ch07": "ch07_mnist_convnets",
+}
+RESULTS = Path("results/smoke")
+COUNTS_AS_REPRODUCTION = {"exact", "holds", "better", "worse", "differs"}
+
+
+@pytest.fixture
+def edit(smoke):
+    """Change a file of the smoke copy; it is as it was, to its time stamp, after the test."""
+    kept = []
+
+    def change(name, old, new):
+        path = smoke.project.folder / name
+        stat, text = path.stat(), path.read_text(encoding="utf-8")
+        kept.append((path, text, stat))
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    yield change
+    for path, text, stat in reversed(kept):
+        path.write_text(text, encoding="utf-8")
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def trained(smoke, chapter):
+    """(experiment, seed, folder) of each run of a chapter."""
+    folder = smoke.project.folder / RESULTS / SLUGS[chapter]
+    return [
+        (path.parent.parent.name, int(path.parent.name.removeprefix("seed")), path.parent)
+        for path in sorted(folder.glob("*/seed*/train.json"))
+    ]
+
+
+# ------------------------------------------------------------------------- the run
+
+
+def test_every_stage_left_its_files(smoke):
+    for chapter, slug in SLUGS.items():
+        runs = trained(smoke, chapter)
+        assert runs
+        for experiment, _, folder in runs:
+            names = {path.name for path in folder.iterdir()}
+            assert {"history.tsv", "train.json", "predictions.npz"} <= names
+            assert {"model.keras", "weights.npz"} & names
+            assert (folder.parent / "metrics.json").is_file(), experiment
+        page = smoke.project.folder / RESULTS / slug
+        assert all((page / name).is_file() for name in ("report.html", "report.json"))
+        assert list((page / "figures").glob("*.svg"))
+
+
+def test_a_second_run_does_nothing_and_is_quick(smoke):
+    def stamps():
+        files = (smoke.project.folder / "results").rglob("*")
+        return {path: path.stat().st_mtime_ns for path in files if path.is_file()}
+
+    before = stamps()
+    started = time.monotonic()
+    output = smoke.project.succeed("-c2", "--configfile", "config/smoke.yaml")
+    assert time.monotonic() - started < 10
+    assert "Nothing to be done" in output
+    assert stamps() == before
+
+
+def test_the_screen_stays_free_of_chatter(smoke):
+    chatter = re.compile(
+        r"oneDNN|absl|\w*Warning:|Traceback|INFO mlflow|alembic|\bW0000\b|cuda", re.I
+    )
+    assert chatter.findall(smoke.output) == []
+    logs = smoke.project.folder / "logs/smoke"
+    told = (logs / SLUGS["ch07"] / "train/conv.seed1.log").read_text(encoding="utf-8")
+    assert re.search(r"epoch 1 of \d+: .*loss=.* s left", told)
+
+
+def test_only_the_training_of_convolutions_imports_tensorflow(smoke):
+    stages = Counter()
+    for one in smoke.imports:
+        match = re.search(r"\.(preprocess|train|evaluate|report|index)\.py$", one["script"])
+        if match:
+            stages[match[1], "tensorflow" in one["heavy"]] += 1
+            assert ("keras" in one["heavy"]) == ("tensorflow" in one["heavy"])
+    n_keras = len(trained(smoke, "ch07"))
+    n_runs = sum(len(trained(smoke, chapter)) for chapter in SLUGS)
+    assert stages == {
+        ("preprocess", False): len(SLUGS),
+        ("train", True): n_keras,
+        ("train", False): n_runs - n_keras,
+        ("evaluate", False): n_runs,  # one seed per experiment in this edition
+        ("report", False): len(SLUGS),
+        ("index", False): 1,
+    }
+
+
+# ----------------------------------------------------------------------- the pages
+
+
+class Page(html.parser.HTMLParser):
+    """What a page would load, where it leads, and what it says."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.loads, self.links, self.images, self.text = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        told = dict(attributes)
+        if tag == "a":
+            self.links.append(told.get("href") or "")
+        else:
+            self.loads += [told[key] or "" for key in ("src", "href", "data") if key in told]
+        if tag == "img":
+            self.images.append(told)
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def pages(smoke):
+    folder = smoke.project.folder / RESULTS
+    return [folder / "index.html", *(folder / slug / "report.html" for slug in SLUGS.values())]
+
+
+def test_pages_are_small_self_contained_and_say_their_edition(smoke):
+    for path in pages(smoke):
+        text = path.read_text(encoding="utf-8")
+        assert path.stat().st_size < 1_500_000, path
+        page = Page(text)
+        for load in page.loads:
+            assert load.startswith(("data:", "#")), f"{path.name} loads {load[:80]}"
+        assert not re.search(r"@import|url\(\s*['\"]?(?!data:|#)", text)
+        for image in page.images:
+            assert image.get("alt")
+        said = " ".join(" ".join(page.text).split())
+        assert EDITION_NOTES["smoke"] in said
+        assert str(smoke.project.folder) not in text, f"{path.name} holds an absolute path"
+
+
+def test_the_edition_stands_above_the_chapters_text(smoke):
+    for path in pages(smoke):
+        text = path.read_text(encoding="utf-8")
+        assert text.index("<main") < text.index("reproduce nothing") < text.index("<h2")
+
+
+def test_links_of_the_pages_lead_somewhere(smoke):
+    for path in pages(smoke):
+        text = path.read_text(encoding="utf-8")
+        for link in Page(text).links:
+            if link.startswith("#"):
+                assert f'id="{link[1:]}"' in text, f"{path.name}: {link}"
+            elif not link.startswith(("http://", "https://")):
+                assert (path.parent / link.partition("#")[0]).is_file(), f"{path.name}: {link}"
+
+
+def test_no_figure_or_result_holds_an_absolute_path(smoke):
+    folder = smoke.project.folder / RESULTS
+    for path in folder.rglob("*"):
+        if path.suffix in (".json", ".tsv", ".svg", ".html"):
+            assert str(smoke.project.folder) not in path.read_text(encoding="utf-8"), path
+
+
+# -------------------------------------------------------------------- the verdicts
+
+
+def rows_of(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def test_the_table_has_a_row_for_each_printed_number_and_claims_nothing(smoke):
+    rows = rows_of(smoke.project.folder / RESULTS / "reproduction.tsv")
+    ledger = read_ledger(ROOT / "config/published.tsv")
+    assert len(rows) == 313
+    assert [row["id"] for row in rows] == [row.id for row in ledger]
+    assert [row["printed"] for row in rows] == [row.printed for row in ledger]
+    needed = {"id", "printed", "mean", "sd", "n_seeds", "verdict", "reason", "run_ids"}
+    assert needed <= rows[0].keys()
+    for row in rows:
+        assert row["verdict"] not in COUNTS_AS_REPRODUCTION, row
+        assert row["verdict"] == "not run"
+        assert row["reason"]
+    built = [row for row in rows if row["id"].split(".")[0] in SLUGS]
+    assert {"smoke" in row["reason"] for row in built} == {True}
+
+
+def test_the_values_in_the_table_are_those_of_the_runs(smoke):
+    rows = {row["id"]: row for row in rows_of(smoke.project.folder / RESULTS / "reproduction.tsv")}
+    metrics = smoke.project.json(RESULTS / SLUGS["ch07"] / "conv/metrics.json")
+    row = rows["ch07.conv.test_accuracy"]
+    assert float(row["mean"]) == metrics["summary"]["test_accuracy"]["mean"]
+    assert (row["sd"], row["n_seeds"]) == ("", "1")
+    record = smoke.project.json(RESULTS / SLUGS["ch07"] / "conv/seed1/train.json")
+    assert row["run_ids"] == record["run_id"]
+    for chapter, slug in SLUGS.items():
+        own = rows_of(smoke.project.folder / RESULTS / slug / "reproduction.tsv")
+        assert [rows[row["id"]] for row in own] == own, chapter
+
+
+# ---------------------------------------------------------------------- the MLflow store
+
+
+@pytest.mark.parametrize("chapter", SLUGS)
+def test_every_step_is_a_run_under_chapter_and_experiment(smoke, chapter):
+    slug = SLUGS[chapter]
+    runs = smoke.project.runs(f"smoke/{slug}")
+    by_id = {run.info.run_id: run for run in runs}
+    steps = Counter(run.data.tags["step"] for run in runs)
+    experiments = {experiment for experiment, _, _ in trained(smoke, chapter)}
+    assert steps == {
+        "chapter": 1,
+        "experiment": len(experiments),
+        "preprocess": 1,
+        "train": len(trained(smoke, chapter)),
+        "evaluate": len(experiments),
+        "report": 1,
+    }
+    above = {"experiment": "chapter", "preprocess": "chapter", "report": "chapter",
+             "train": "experiment", "evaluate": "experiment"}  # fmt: skip
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        tags = run.data.tags
+        if tags["step"] == "chapter":
+            assert "mlflow.parentRunId" not in tags
+            continue
+        parent = by_id[tags["mlflow.parentRunId"]]
+        assert parent.data.tags["step"] == above[tags["step"]]
+        if tags["step"] in ("train", "evaluate"):
+            assert parent.data.tags["experiment"] == tags["experiment"]
+    names = Counter(run.info.run_name for run in runs)
+    assert set(names.values()) == {1}, "two runs look alike"
+
+
+def test_no_run_of_the_store_is_left_open_or_astray(smoke):
+    client = smoke.project.client
+    ids = [one.experiment_id for one in client.search_experiments()]
+    assert client.search_runs(ids, "attributes.status = 'RUNNING'") == []
+    assert client.search_runs(["0"]) == []
+
+
+@pytest.mark.parametrize("chapter", SLUGS)
+def test_each_seeds_run_has_metrics_curves_data_rule_commit_and_model(smoke, chapter):
+    import mlflow
+
+    project, slug = smoke.project, SLUGS[chapter]
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        cwd=project.folder, capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    [about] = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (project.folder / "data/processed/smoke" / slug).glob("*.json")
+    ]
+    for experiment, seed, folder in trained(smoke, chapter):
+        record = project.json(folder / "train.json")
+        run = project.client.get_run(record["run_id"])
+        tags, metrics = run.data.tags, run.data.metrics
+        expected = {
+            "experiment": experiment, "seed": str(seed), "rule": f"{chapter}_train",
+            "edition": "smoke", "chapter": slug, "mlflow.source.git.commit": head,
+            "git_dirty": "false", f"data.{about['resolved']}": about["digest"],
+        }  # fmt: skip
+        assert expected.items() <= tags.items()
+        assert tags["variant"] in ("as_printed", "corrected", "exercise", "beyond")
+        assert tags["device"]
+        assert run.data.params["seed"] == str(seed)
+        assert run.data.params["dataset"]
+        [used] = run.inputs.dataset_inputs
+        assert used.dataset.digest == about["digest"][:36]
+        for name in ("seconds", "peak_memory_mb", "parameters", "rows_per_second"):
+            assert metrics[name] > 0 or name == "rows_per_second", name
+        final = project.json(folder.parent / "metrics.json")["seeds"][str(seed)]
+        numbers = {
+            key: value
+            for key, value in final.items()
+            if "@" not in key and isinstance(value, int | float)
+        }
+        assert numbers
+        assert {key: metrics[key] for key in numbers} == pytest.approx(numbers, rel=1e-12)
+        epochs, history = read_history(folder / "history.tsv")
+        for name, values in history.items():
+            points = project.client.get_metric_history(run.info.run_id, name)
+            assert [one.step for one in points] == epochs.tolist(), f"{experiment} {name}"
+            assert [one.value for one in points] == values.tolist()
+        assert len(run.outputs.model_outputs) == 1
+        info = mlflow.models.get_model_info(record["model_uri"])
+        assert info.signature.inputs is not None
+        assert info.signature.outputs is not None
+        assert info.saved_input_example_info
+        assert tags["model_uri"] == record["model_uri"]
+
+
+def test_pictures_stand_where_a_reviewer_looks_for_them(smoke):
+    for chapter in ("ch06", "ch07"):
+        for _, _, folder in trained(smoke, chapter):
+            run_id = smoke.project.json(folder / "train.json")["run_id"]
+            names = [one.path for one in smoke.project.client.list_artifacts(run_id)]
+            assert "confusion_matrix.svg" in names
+    [report] = smoke.project.runs("smoke/ch07_mnist_convnets", "tags.step = 'report'")
+    names = [one.path for one in smoke.project.client.list_artifacts(report.info.run_id)]
+    assert {"report.html", "reproduction.tsv", "figures"} <= set(names)
+
+
+def test_experiments_runs_carry_the_mean_over_seeds(smoke):
+    for chapter, slug in SLUGS.items():
+        for run in smoke.project.runs(f"smoke/{slug}", "tags.step = 'experiment'"):
+            name = run.data.tags["experiment"]
+            table = smoke.project.json(RESULTS / slug / name / "metrics.json")["summary"]
+            shown = {key: one["mean"] for key, one in table.items() if "@" not in key}
+            assert shown, chapter
+            for key, mean in shown.items():
+                assert math.isclose(run.data.metrics[f"{key}_mean"], mean, rel_tol=1e-12)
+
+
+# ---------------------------------------------------------------------- the logged models
+
+
+def arrays_of(smoke, chapter, folder):
+    processed = smoke.project.folder / "data/processed/smoke" / SLUGS[chapter]
+    [data] = processed.glob("*.npz")
+    return np.load(data, allow_pickle=False), np.load(
+        folder / "predictions.npz", allow_pickle=False
+    )
+
+
+@pytest.mark.parametrize(
+    "chapter, experiment",
+    [
+        ("ch01", "ann_2_10_1_100it"),
+        ("ch04", "network_784_30_10"),
+        ("ch04", "network_784_30_10_scaled"),
+        ("ch06", "mnist"),
+        ("ch07", "conv_conv_pool_dropout"),
+        ("ch07", "batch_normalization_exercise"),
+    ],
+)
+def test_the_model_loaded_by_its_uri_predicts_the_same(smoke, chapter, experiment):
+    import mlflow
+
+    from chapters.ch06_mnist_explored.train import rows
+    from chapters.ch07_mnist_convnets.train import scaled
+
+    [folder] = [path for name, _, path in trained(smoke, chapter) if name == experiment]
+    data, told = arrays_of(smoke, chapter, folder)
+    assert smoke.project.client  # which says where the store is
+    uri = smoke.project.json(folder / "train.json")["model_uri"]
+    model = mlflow.pyfunc.load_model(uri)
+    if chapter == "ch01":
+        given, expected = model.predict(data["x"]), told["predictions"]
+    elif chapter == "ch04":
+        given, expected = model.predict(data["x_test"].astype(np.float64)), told["outputs"]
+    elif chapter == "ch06":
+        given = model.predict(rows(data["x_test"])).argmax(axis=1)
+        expected = told["digits"]
+    else:
+        given, expected = model.predict(scaled(data["x_test"])), told["probabilities"]
+    given = np.asarray(given).reshape(expected.shape)
+    assert len(np.unique(expected)) > 1
+    np.testing.assert_allclose(given, expected, rtol=1e-6, atol=1e-7)
+
+
+# -------------------------------------------------------------------- what an edit re-runs
+
+
+def test_epochs_of_one_experiment_re_run_it_alone(smoke, edit):
+    edit("config/chapters/ch07.yaml", "  conv_dense:\n", "  conv_dense:\n    epochs: 3\n")
+    assert smoke.project.jobs() == {
+        "ch07_train": 1, "ch07_evaluate": 1, "ch07_report": 1, "index": 1, "all": 1,
+    }  # fmt: skip
+
+
+def test_a_title_re_runs_no_training(smoke, edit):
+    edit("config/chapters/ch04.yaml", "title: 30 hidden", "title: Thirty hidden")
+    jobs = smoke.project.jobs()
+    assert "ch04_report" in jobs
+    assert not {"ch04_preprocess", "ch07_train", "ch07_report"} & set(jobs)
+
+
+def test_a_chapters_script_re_runs_that_stage_of_that_chapter(smoke, edit):
+    edit("workflow/chapters/ch07_mnist_convnets/train.py", "SHARE = 0.1", "SHARE = 0.2")
+    n_runs = len(trained(smoke, "ch07"))
+    assert smoke.project.jobs() == {
+        "ch07_train": n_runs, "ch07_evaluate": n_runs, "ch07_report": 1, "index": 1, "all": 1,
+    }  # fmt: skip
+
+
+def test_a_chapters_own_network_re_runs_its_training(smoke, edit):
+    edit("workflow/chapters/ch04_sgd_network/network.py", "import numpy", "import  numpy")
+    jobs = smoke.project.jobs()
+    assert jobs["ch04_train"] == len(trained(smoke, "ch04"))
+    assert not {rule for rule in jobs if rule.startswith(("ch01", "ch06", "ch07"))}
+
+
+def test_a_plot_re_runs_no_training_and_the_librarys_training_does(smoke, edit):
+    edit("workflow/kerasbook/html.py", "import ", "import  ")
+    assert {rule.split("_")[-1] for rule in smoke.project.jobs()} == {"report", "index", "all"}
+    edit("workflow/kerasbook/training.py", "import logging", "import  logging")
+    jobs = smoke.project.jobs()
+    for chapter in SLUGS:
+        assert jobs[f"{chapter}_train"] == len(trained(smoke, chapter))
+    assert not {rule for rule in jobs if rule.endswith("preprocess")}
+
+
+def test_a_chapters_text_re_runs_its_page_alone(smoke, edit):
+    edit("workflow/chapters/ch06_mnist_explored/text.md", "a person should", "a person must")
+    assert smoke.project.jobs() == {"ch06_report": 1, "index": 1, "all": 1}
+
+
+def test_another_edition_stands_apart(smoke):
+    output = smoke.project.succeed("-n")
+    assert "results/bundled/index.html" in output
+    assert "results/smoke" not in output
+
+
+# ---------------------------------------------------------------------- --report
+
+
+def test_snakemakes_report_is_made_offline_and_tells_its_figures(smoke, tmp_path):
+    target = tmp_path / "report.zip"
+    smoke.project.succeed("--configfile", "config/smoke.yaml", "--report", target)
+    with zipfile.ZipFile(target) as archive:
+        names = archive.namelist()
+        text = archive.read("report/report.html").decode("utf-8")
+    figures = [Path(name).name for name in names if name.endswith(".svg")]
+    expected = [path.name for path in (smoke.project.folder / RESULTS).glob("*/figures/*.svg")]
+    assert Counter(figures) == Counter(expected)
+    for word in ("4.7 ", "4.1 ", "4.4 ", "4.6 ", "Figures", "boundaries", "ladder", "saturation"):
+        assert word in text
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']https?:", text)
+    captions = re.findall(r'"caption": "(.*?)(?<!\\)"', text)
+    assert len([one for one in captions if len(one) > 30]) >= len(expected)
