@@ -1,43 +1,34 @@
 """Write the conda files that the rules name, from the locks.
 
-Everything but Python comes from the package index at the locked versions: conda's
-channels build some of these packages weeks later or not at all, and a result should
-not depend on who installed them.
+Everything but Python comes from the package index at the locked versions, what the
+packages bring with them included: conda's channels build some of them weeks later or
+not at all, and a result should not depend on who installed them.
 """
 
+import json
 import re
 from pathlib import Path
 
 ENVS = Path(__file__).parent
-# Snakemake itself and its plugins run the rules; the rules do not need them.
-NOT_FOR_RULES = ("snakemake",)
-LINE = re.compile(r"^([A-Za-z0-9_.-]+)(\[[a-z-]+\])?[^;#]*(;[^#]*)?")
+PIN = re.compile(r"^([A-Za-z0-9_.-]+(?:\[[^\]]*\])?==[^\\\n]+)", re.M)
 
 
-def wanted(file: Path) -> list[tuple[str, str]]:
-    """(name, extra) of each package that a *.in file asks for on Linux on x86_64."""
-    found = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        if line.startswith("-r "):
-            found += wanted(file.parent / line[3:].strip())
-        elif (match := LINE.match(line)) and not line.startswith("#"):
-            elsewhere = match[3] and ("!=" in match[3])
-            if not elsewhere and not match[1].startswith(NOT_FOR_RULES):
-                found.append((match[1], match[2] or ""))
-    return found
+def pins(file: Path) -> list[str]:
+    """The requirements of a lock with version and marker, without their hashes."""
+    return [pin.strip() for pin in PIN.findall(file.read_text("utf-8"))]
 
 
 def locked(file: Path) -> dict[str, str]:
     """Package name to version, of a lock."""
-    pins = re.findall(
-        r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==([^ ;\\]+)", file.read_text("utf-8"), re.M
-    )
-    return {name.lower(): version for name, version in pins}
+    versions = {}
+    for pin in pins(file):
+        name, _, rest = pin.partition("==")
+        versions[name.partition("[")[0].lower()] = rest.partition(";")[0].strip()
+    return versions
 
 
 def conda_file(kind: str) -> str:
     """The text of envs/<kind>.yaml; kind is cpu or gpu."""
-    versions = locked(ENVS / f"{kind}.lock")
     lines = [
         "# Written by envs/conda.py (`make locks`) from the lock of the same name.",
         "channels:",
@@ -48,8 +39,7 @@ def conda_file(kind: str) -> str:
         "  - pip",
         "  - pip:",
     ]
-    for name, extra in sorted(wanted(ENVS / f"{kind}.in")):
-        lines.append(f"      - {name}{extra}=={versions[name.lower()]}")
+    lines += [f"      - {json.dumps(pin)}" for pin in pins(ENVS / f"{kind}.lock")]
     return "\n".join(lines) + "\n"
 
 

@@ -57,11 +57,10 @@ def test_conda_files_are_those_that_the_locks_give():
 @pytest.mark.parametrize("kind", ["cpu", "gpu"])
 def test_conda_files_hold_locked_versions_of_all_that_the_rules_import(kind):
     told = yaml.safe_load((ENVS / f"{kind}.yaml").read_text("utf-8"))
-    pins = dict(line.split("==") for line in told["dependencies"][-1]["pip"])
-    versions = conda.locked(ENVS / f"{kind}.lock")
-    names = {name.split("[")[0]: version for name, version in pins.items()}
-    for name, version in names.items():
-        assert versions[name] == version
+    listed = told["dependencies"][-1]["pip"]
+    assert listed == conda.pins(ENVS / f"{kind}.lock")
+    names = {line.partition("==")[0].partition("[")[0] for line in listed}
+    assert len(names) > 50
     for module in imports_of(ROOT / "workflow"):
         package = COMES_WITH.get(module, PACKAGE_OF.get(module, module))
         if kind == "gpu" and package == "tensorflow-cpu":
