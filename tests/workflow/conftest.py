@@ -150,8 +150,6 @@ def smoke(tmp_path_factory):
     probe = tmp_path_factory.mktemp("probe")
     (probe / "sitecustomize.py").write_text(PROBE, encoding="utf-8")
     project = copied(folder)
-    output = project.succeed(
-        "-c2", "--configfile", "config/smoke.yaml", PYTHONPATH=str(probe), PYTHONWARNINGS="default"
-    )
+    output = project.succeed("-c2", "--configfile", "config/smoke.yaml", PYTHONPATH=str(probe))
     imports = [json.loads(path.read_text()) for path in probe.glob("*.json")]
     return Smoke(project, output, imports)

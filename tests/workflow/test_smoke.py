@@ -1,6 +1,7 @@
 """The smoke edition of all chapters, from the configuration to the index page."""
 
 import csv
+import html
 import html.parser
 import json
 import math
@@ -8,6 +9,7 @@ import os
 import re
 import subprocess
 import time
+import urllib.parse
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -90,9 +92,7 @@ def test_a_second_run_does_nothing_and_is_quick(smoke):
 
 
 def test_the_screen_stays_free_of_chatter(smoke):
-    chatter = re.compile(
-        r"oneDNN|absl|\w*Warning:|Traceback|INFO mlflow|alembic|\bW0000\b|cuda", re.I
-    )
+    chatter = re.compile(r"oneDNN|absl|\w*Warning:|Traceback|INFO mlflow|alembic|cuda", re.I)
     assert chatter.findall(smoke.output) == []
     logs = smoke.project.folder / "logs/smoke"
     told = (logs / SLUGS["ch07"] / "train/conv.seed1.log").read_text(encoding="utf-8")
@@ -165,7 +165,7 @@ def test_pages_are_small_self_contained_and_say_their_edition(smoke):
 def test_the_edition_stands_above_the_chapters_text(smoke):
     for path in pages(smoke):
         text = path.read_text(encoding="utf-8")
-        assert text.index("<main") < text.index("reproduce nothing") < text.index("<h2")
+        assert text.index("<body") < text.index("reproduce nothing") < text.index("<h2")
 
 
 def test_links_of_the_pages_lead_somewhere(smoke):
@@ -173,7 +173,8 @@ def test_links_of_the_pages_lead_somewhere(smoke):
         text = path.read_text(encoding="utf-8")
         for link in Page(text).links:
             if link.startswith("#"):
-                assert f'id="{link[1:]}"' in text, f"{path.name}: {link}"
+                name = html.escape(urllib.parse.unquote(link[1:]))
+                assert f'id="{name}"' in text, f"{path.name}: {link}"
             elif not link.startswith(("http://", "https://")):
                 assert (path.parent / link.partition("#")[0]).is_file(), f"{path.name}: {link}"
 
@@ -293,7 +294,7 @@ def test_each_seeds_run_has_metrics_curves_data_rule_commit_and_model(smoke, cha
         [used] = run.inputs.dataset_inputs
         assert used.dataset.digest == about["digest"][:36]
         for name in ("seconds", "peak_memory_mb", "parameters", "rows_per_second"):
-            assert metrics[name] > 0 or name == "rows_per_second", name
+            assert metrics[name] > 0, name
         final = project.json(folder.parent / "metrics.json")["seeds"][str(seed)]
         numbers = {
             key: value
@@ -362,7 +363,6 @@ def arrays_of(smoke, chapter, folder):
 def test_the_model_loaded_by_its_uri_predicts_the_same(smoke, chapter, experiment):
     import mlflow
 
-    from chapters.ch06_mnist_explored.train import rows
     from chapters.ch07_mnist_convnets.train import scaled
 
     [folder] = [path for name, _, path in trained(smoke, chapter) if name == experiment]
@@ -375,7 +375,8 @@ def test_the_model_loaded_by_its_uri_predicts_the_same(smoke, chapter, experimen
     elif chapter == "ch04":
         given, expected = model.predict(data["x_test"].astype(np.float64)), told["outputs"]
     elif chapter == "ch06":
-        given = model.predict(rows(data["x_test"])).argmax(axis=1)
+        pixels = data["x_test"].reshape(len(data["x_test"]), -1)
+        given = model.predict(pixels.astype(np.float64)).argmax(axis=1)
         expected = told["digits"]
     else:
         given, expected = model.predict(scaled(data["x_test"])), told["probabilities"]

@@ -254,6 +254,10 @@ def _prepare_chapter(
             folder = Path(absolute_uri(uri).removeprefix(SQLITE)).parent / "mlartifacts"
             location = (folder / edition / slug).as_uri()
         experiment_id = client.create_experiment(name, artifact_location=location)
+        # The UI opens on runs and models rather than on traces and prompts.
+        client.set_experiment_tag(
+            experiment_id, "mlflow.experimentKind", "custom_model_development"
+        )
         client.set_experiment_tag(
             experiment_id,
             "mlflow.note.content",

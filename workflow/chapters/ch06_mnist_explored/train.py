@@ -54,7 +54,9 @@ def main(snakemake) -> None:
         save_npz(snakemake.output.predictions, digits=model.predict(x_test).astype(np.uint8))
         example = data["x_test"][:2].reshape(2, -1).astype(np.float64)
         uri = log_dense_model(snakemake.output.model, example)
-        run.metrics({"parameters": model.centroids_.size})
+        run.metrics(
+            {"parameters": model.centroids_.size, "rows_per_second": progress.rows_per_second}
+        )
         run.tags({"model_uri": uri})
         record = run_record(
             step, run, progress, parameters=model.centroids_.size, device="cpu", model_uri=uri
