@@ -149,3 +149,38 @@ def test_labels_without_an_output_unit_are_named(digits):
     parameters = network.initial_parameters([36, 3], seed=1)
     with pytest.raises(KerasbookError, match="labels: found 0 to 3, expected 0 to 2"):
         network.train_epoch(*digits, parameters, 10, 3.0, SCALED, np.arange(10))
+
+
+@pytest.fixture(scope="module")
+def mnist(request):
+    """MNIST as rows of pixels, from the mirror."""
+    from kerasbook.data import read_idx_gz
+
+    folder = request.getfixturevalue("mirror") / "mnist"
+    names = {
+        "x_train": ("train-images-idx3-ubyte.gz", 3),
+        "y_train": ("train-labels-idx1-ubyte.gz", 1),
+        "x_test": ("t10k-images-idx3-ubyte.gz", 3),
+        "y_test": ("t10k-labels-idx1-ubyte.gz", 1),
+    }
+    arrays = {key: read_idx_gz(folder / name, dims) for key, (name, dims) in names.items()}
+    return {key: one.reshape(len(one), -1) if one.ndim == 3 else one for key, one in arrays.items()}
+
+
+def correct_after_ten_epochs(mnist, hidden, learning_rate, scale):
+    parameters = network.initial_parameters([784, hidden, 10], seed=1)
+    corrects, shares = network.train(
+        mnist["x_train"], mnist["y_train"], mnist["x_test"], mnist["y_test"], parameters,
+        epochs=10, batch_size=10, learning_rate=learning_rate, scale=scale, seed=1,
+        threshold=1e-6,
+    )  # fmt: skip
+    return corrects, shares
+
+
+@pytest.mark.book
+def test_scaled_pixels_reach_94_per_cent_and_raw_ones_stay_in_the_tens(mnist):
+    scaled, scaled_shares = correct_after_ten_epochs(mnist, 30, 3.0, 1 / 255)
+    raw, raw_shares = correct_after_ten_epochs(mnist, 30, 3.0, 1.0)
+    assert scaled[-1] >= 9400
+    assert min(raw) > 500 and max(raw) < 6000
+    assert raw_shares[-1][0] > 0.99 > scaled_shares[-1][0]

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -39,7 +38,7 @@ class Project:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", *map(str, arguments)]
 
-    def start(self, *arguments: str, **more: str) -> subprocess.Popen:
+    def start(self, *arguments: str, new_session: bool = False, **more: str) -> subprocess.Popen:
         """Start `snakemake` with these arguments; its output can be read from the process."""
         return subprocess.Popen(
             self.command(*arguments),
@@ -48,6 +47,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=new_session,
         )
 
     def run(self, *arguments: str, seconds: float = 600, **more: str) -> tuple[int, str]:
@@ -79,7 +79,7 @@ class Project:
     def json(self, path: str | Path) -> dict:
         return json.loads((self.folder / path).read_text(encoding="utf-8"))
 
-    @cached_property
+    @property
     def client(self):
         """An MLflow client of the project's store."""
         import mlflow
@@ -133,6 +133,12 @@ def project(tmp_path):
     folder = tmp_path / "project"
     folder.mkdir()
     return copied(folder)
+
+
+@pytest.fixture(scope="session")
+def copy_of_the_project(tmp_path_factory):
+    """Makes a copy under a name, for a module's tests to share."""
+    return lambda name: copied(tmp_path_factory.mktemp(name))
 
 
 @dataclass(frozen=True)

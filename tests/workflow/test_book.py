@@ -1,0 +1,65 @@
+"""The book edition of the two chapters whose numbers leave no room for chance."""
+
+import csv
+
+import pytest
+
+from kerasbook.verdicts import read_ledger
+
+pytestmark = [pytest.mark.slow, pytest.mark.book]
+
+SLUGS = {"ch01": "ch01_neural_network", "ch06": "ch06_mnist_explored"}
+
+
+@pytest.fixture(scope="module")
+def book(copy_of_the_project, mirror):
+    """A copy in which chapters 4.1 and 4.6 were run on the original data."""
+    project = copy_of_the_project("book")
+    command = ["-c2", "--configfile", "config/book.yaml", "--config", "seeds=[1]", "--", *SLUGS]
+    project.succeed(*command, KERASBOOK_MIRROR=str(mirror))
+    return project
+
+
+def rows_of(project, chapter):
+    path = project.folder / "results/book" / SLUGS[chapter] / "reproduction.tsv"
+    with open(path, encoding="utf-8", newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file, delimiter="\t")}
+
+
+@pytest.mark.parametrize("chapter", SLUGS)
+def test_every_number_that_was_fixed_comes_out_to_every_printed_digit(book, chapter):
+    rows = rows_of(book, chapter)
+    ledger = [
+        row
+        for row in read_ledger(book.folder / "config/published.tsv")
+        if row.chapter == chapter and row.kind in ("seeded", "constant")
+    ]
+    assert len(ledger) >= 20
+    wrong = {row.id: rows[row.id] for row in ledger if rows[row.id]["verdict"] != "exact"}
+    assert wrong == {}
+    for row in ledger:
+        assert rows[row.id]["printed"] == row.printed
+        assert rows[row.id]["run_ids"]
+
+
+def test_the_pages_name_the_data_and_claim_no_other_edition(book):
+    for slug in SLUGS.values():
+        page = book.json(f"results/book/{slug}/report.json")
+        assert page["edition"] == "book"
+        assert page["edition_note"] is None
+        for one in page["provenance"]["data"]:
+            assert len(one["content_sha256"]) == 64
+            assert one["bytes"] > 0
+
+
+def test_the_mirrors_address_is_no_part_of_the_results(book, mirror):
+    for path in (book.folder / "results/book").rglob("*"):
+        if path.suffix in (".html", ".tsv", ".svg"):
+            assert str(mirror) not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_raw_files_are_not_fetched_twice(book, mirror):
+    output = book.succeed(
+        "-n", "--configfile", "config/book.yaml", "--config", "seeds=[1]", "--", "ch06"
+    )
+    assert "Nothing to be done" in output

@@ -1,0 +1,117 @@
+"""Jobs that die in mid-training: no run stays open, and the next `snakemake` completes them."""
+
+import contextlib
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SLUG = "ch07_mnist_convnets"
+EPOCHS = 40
+
+
+@pytest.fixture(scope="module")
+def long(copy_of_the_project):
+    """A copy in which two experiments take many epochs."""
+    project = copy_of_the_project("long")
+    path = project.folder / "config/chapters/ch07.yaml"
+    text = path.read_text(encoding="utf-8")
+    for name in ("conv", "conv_negatives"):
+        text = text.replace(f"  {name}:\n", f"  {name}:\n    epochs: {EPOCHS}\n", 1)
+    path.write_text(text, encoding="utf-8")
+    return project
+
+
+def target(experiment: str) -> str:
+    return f"results/smoke/{SLUG}/{experiment}/seed1/train.json"
+
+
+def snakemake_on(experiment: str) -> list[str]:
+    return ["-c2", "--configfile", "config/smoke.yaml", "--", target(experiment)]
+
+
+def wait_for_epoch(project, experiment: str, process, number: int = 2) -> None:
+    log = project.folder / f"logs/smoke/{SLUG}/train/{experiment}.seed1.log"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and f"epoch {number} of {EPOCHS}" in log.read_text(encoding="utf-8")):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline, "the training did not begin"
+        time.sleep(0.05)
+
+
+def script_of(process) -> psutil.Process:
+    """The process that trains, somewhere below Snakemake."""
+    below = psutil.Process(process.pid).children(recursive=True)
+    [found] = [one for one in below if one.cmdline() and one.cmdline()[-1].endswith(".train.py")]
+    return found
+
+
+def trainings(project, experiment: str) -> list:
+    query = f"tags.step = 'train' and tags.experiment = '{experiment}'"
+    return project.runs(f"smoke/{SLUG}", query)
+
+
+def check_closed(project, experiment: str) -> None:
+    """One run, marked KILLED, with the epochs it had; none open."""
+    [dead] = project.runs(
+        f"smoke/{SLUG}", f"tags.step = 'train' and tags.experiment = '{experiment}'"
+    )
+    assert dead.info.status == "KILLED"
+    steps = [one.step for one in project.client.get_metric_history(dead.info.run_id, "loss")]
+    assert steps == list(range(1, len(steps) + 1))
+    assert 2 <= len(steps) < EPOCHS
+    assert project.runs(f"smoke/{SLUG}", "attributes.status = 'RUNNING'") == []
+    folder = (project.folder / target(experiment)).parent
+    assert not folder.exists() or list(folder.iterdir()) == [], "half a result was left"
+
+
+def check_completed(project, experiment: str) -> None:
+    """One run, FINISHED, each epoch once."""
+    [run] = project.runs(
+        f"smoke/{SLUG}", f"tags.step = 'train' and tags.experiment = '{experiment}'"
+    )
+    assert run.info.status == "FINISHED"
+    assert project.json(target(experiment))["run_id"] == run.info.run_id
+    for metric in ("loss", "val_accuracy"):
+        points = project.client.get_metric_history(run.info.run_id, metric)
+        assert [one.step for one in points] == list(range(1, EPOCHS + 1))
+    assert project.runs(f"smoke/{SLUG}", "attributes.status = 'RUNNING'") == []
+
+
+def test_a_job_killed_by_the_system_is_closed_and_done_again(long):
+    process = long.start(*snakemake_on("conv"))
+    try:
+        wait_for_epoch(long, "conv", process)
+        script_of(process).kill()
+        output, _ = process.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode == 1
+    assert "ch07_train" in output
+    assert re.search(r"MLflow run \w{32}: .*KILLED", output)
+    check_closed(long, "conv")
+    long.succeed(*snakemake_on("conv"))
+    check_completed(long, "conv")
+
+
+def test_control_c_closes_the_runs_and_the_next_snakemake_completes_them(long):
+    process = long.start(*snakemake_on("conv_negatives"), new_session=True)
+    try:
+        wait_for_epoch(long, "conv_negatives", process)
+        os.killpg(process.pid, signal.SIGINT)  # what a terminal sends to all of them
+        process.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode != 0
+    check_closed(long, "conv_negatives")
+    long.succeed(*snakemake_on("conv_negatives"))
+    check_completed(long, "conv_negatives")
+    assert (Path(long.folder) / target("conv")).is_file(), "the other experiment's result is gone"
