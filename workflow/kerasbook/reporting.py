@@ -391,7 +391,7 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
     def ours(experiment: str, metric: str, digits: int | None = None) -> str:
         told = results.value(experiment, metric)
         mean = shown(experiment, metric, told["mean"], digits)
-        if told["sd"] is None:
+        if not told["sd"]:  # one seed, or a number that no seed changes
             return mean
         return f"{mean} ± {shown(experiment, metric, told['sd'], digits)}"
 
