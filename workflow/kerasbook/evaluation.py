@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasbook.data import load_npz
 from kerasbook.files import nulled, read_json, write_json
-from kerasbook.metrics import summary
+from kerasbook.metrics import confusion, summary
 from kerasbook.processed import read_processed
 from kerasbook.steps import step_of
 from kerasbook.tracking import add_artifact, add_results, tracked
@@ -37,6 +37,23 @@ def history_metrics(epochs: np.ndarray, history: dict[str, np.ndarray]) -> dict[
         for key, values in history.items()
         for epoch, value in zip(epochs, values, strict=True)
     }
+
+
+def confusion_artifact(
+    labels: np.ndarray, given: np.ndarray, names: list[str], folder: Path
+) -> list[Path]:
+    """The confusion matrix of one run as a figure, for its page in MLflow.
+
+    Args:
+        labels, given: (n,), what each row is and what the answer was, from 0.
+        names: of the classes.
+    """
+    from kerasbook import plots
+
+    path = folder / "confusion_matrix.svg"
+    figure = plots.confusion_matrix(confusion(labels, given, len(names)), names)
+    plots.save_svg(figure, path, "Confusion matrix on the test rows")
+    return [path]
 
 
 def evaluate(

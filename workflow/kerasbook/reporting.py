@@ -175,6 +175,20 @@ def _beside(results: Results, row: Row) -> dict[str, Any]:
     return out
 
 
+def printed_of(row: Row) -> dict[str, Any]:
+    """What the ledger says of a number, under the names of the pages."""
+    return {
+        "id": row.id,
+        "chapter": row.chapter,
+        "experiment": row.experiment,
+        "metric": row.metric,
+        "epoch": row.epoch,
+        "printed": row.printed,
+        "line": row.line,
+        "kind": row.kind,
+    }
+
+
 def judged_rows(results: Results, ledger: Sequence[Row]) -> list[dict[str, Any]]:
     """Every printed number of the chapter, judged."""
     rows = []
@@ -196,14 +210,7 @@ def judged_rows(results: Results, ledger: Sequence[Row]) -> list[dict[str, Any]]
             command = rerun_command(results, target)
         rows.append(
             {
-                "id": row.id,
-                "chapter": row.chapter,
-                "experiment": row.experiment,
-                "metric": row.metric,
-                "epoch": row.epoch,
-                "printed": row.printed,
-                "line": row.line,
-                "kind": row.kind,
+                **printed_of(row),
                 "mean": verdict.mean,
                 "sd": verdict.sd,
                 "n_seeds": verdict.n_seeds,

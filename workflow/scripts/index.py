@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kerasbook import html, provenance, steps
 from kerasbook.files import read_json, write_text
-from kerasbook.reporting import EDITION_NOTES, write_rows
+from kerasbook.reporting import EDITION_NOTES, printed_of, write_rows
 from kerasbook.verdicts import Row, read_ledger
 
 
@@ -17,14 +17,7 @@ def missing_row(row: Row, built: list[str]) -> dict:
          "peer_source")
     )  # fmt: skip
     return {
-        "id": row.id,
-        "chapter": row.chapter,
-        "experiment": row.experiment,
-        "metric": row.metric,
-        "epoch": row.epoch,
-        "printed": row.printed,
-        "line": row.line,
-        "kind": row.kind,
+        **printed_of(row),
         **empty,
         "n_seeds": 0,
         "verdict": "not run",

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from kerasbook import steps
-from kerasbook.evaluation import SeedRun, evaluate
-from kerasbook.metrics import confusion
+from kerasbook.evaluation import SeedRun, confusion_artifact, evaluate
+
+DIGITS = [str(digit) for digit in range(10)]
 
 
 def metrics_of(run: SeedRun) -> dict[str, float]:
@@ -25,14 +26,9 @@ def metrics_of(run: SeedRun) -> dict[str, float]:
 
 
 def artifacts_of(run: SeedRun, folder: Path) -> list[Path]:
-    """The confusion matrix as a figure, for the run's page in MLflow."""
-    from kerasbook import plots
-
-    counts = confusion(run.data["y_test"], run.predictions["outputs"].argmax(axis=1), 10)
-    figure = plots.confusion_matrix(counts, [str(digit) for digit in range(10)])
-    path = folder / "confusion_matrix.svg"
-    plots.save_svg(figure, path, "Confusion matrix on the test digits")
-    return [path]
+    """The confusion matrix."""
+    given = run.predictions["outputs"].argmax(axis=1)
+    return confusion_artifact(run.data["y_test"], given, DIGITS, folder)
 
 
 def main(snakemake) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 
 from chapters.ch06_mnist_explored.preprocess import counts
 from kerasbook import steps
-from kerasbook.evaluation import SeedRun, evaluate
-from kerasbook.metrics import confusion
+from kerasbook.evaluation import SeedRun, confusion_artifact, evaluate
+
+DIGITS = [str(digit) for digit in range(10)]
 
 
 def facts(data: dict[str, np.ndarray], first_labels: int) -> dict[str, int | str]:
@@ -35,14 +36,9 @@ def metrics_of(run: SeedRun) -> dict[str, float | int | str]:
 
 
 def artifacts_of(run: SeedRun, folder: Path) -> list[Path]:
-    """The confusion matrix as a figure, for the run's page in MLflow."""
-    from kerasbook import plots
-
-    table = confusion(run.data["y_test"], run.predictions["digits"], 10)
-    figure = plots.confusion_matrix(table, [str(digit) for digit in range(10)])
-    path = folder / "confusion_matrix.svg"
-    plots.save_svg(figure, path, "Confusion matrix on the test pictures")
-    return [path]
+    """The confusion matrix."""
+    given = run.predictions["digits"]
+    return confusion_artifact(run.data["y_test"], given, DIGITS, folder)
 
 
 def main(snakemake) -> None:

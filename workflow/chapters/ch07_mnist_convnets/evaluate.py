@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kerasbook import metrics, steps
-from kerasbook.evaluation import SeedRun, evaluate
+from kerasbook.evaluation import SeedRun, confusion_artifact, evaluate
 
 
 def metrics_of(run: SeedRun) -> dict[str, float]:
@@ -13,15 +13,9 @@ def metrics_of(run: SeedRun) -> dict[str, float]:
 
 
 def artifacts_of(run: SeedRun, folder: Path) -> list[Path]:
-    """The confusion matrix as a figure, for the run's page in MLflow."""
-    from kerasbook import plots
-
+    """The confusion matrix."""
     given = run.predictions["probabilities"].argmax(axis=1)
-    counts = metrics.confusion(run.data["y_test"], given, 2)
-    figure = plots.confusion_matrix(counts, ["not six", "six"])
-    path = folder / "confusion_matrix.svg"
-    plots.save_svg(figure, path, "Confusion matrix on the test rows")
-    return [path]
+    return confusion_artifact(run.data["y_test"], given, ["not six", "six"], folder)
 
 
 def main(snakemake) -> None:
