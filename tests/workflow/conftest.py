@@ -5,9 +5,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -48,6 +50,9 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=new_session,
+            # Whoever starts the tests in the background leaves SIGINT ignored, which children
+            # inherit: a terminal does not, and Snakemake is started as from a terminal.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
 
     def run(self, *arguments: str, seconds: float = 600, **more: str) -> tuple[int, str]:
