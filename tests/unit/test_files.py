@@ -1,7 +1,6 @@
 """Files appear whole or not at all, and equal data has equal digests."""
 
 import errno
-import hashlib
 import json
 import os
 import stat
@@ -14,7 +13,6 @@ from kerasbook.errors import KerasbookError
 from kerasbook.files import (
     digest_of_arrays,
     read_json,
-    sha256_of_file,
     write_json,
     write_text,
     written_whole,
@@ -120,12 +118,6 @@ def test_missing_and_broken_json_are_told(tmp_path):
     (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(KerasbookError, match=r"a\.json: is not valid JSON"):
         read_json(tmp_path / "a.json")
-
-
-def test_digest_of_a_file_larger_than_one_read(tmp_path):
-    content = bytes(range(256)) * 5000
-    (tmp_path / "big").write_bytes(content)
-    assert sha256_of_file(tmp_path / "big") == hashlib.sha256(content).hexdigest()
 
 
 ARRAYS = {"x": np.arange(6, dtype=np.float32).reshape(2, 3), "y": np.array([1, 2], np.uint8)}

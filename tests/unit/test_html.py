@@ -542,3 +542,9 @@ def test_seconds_are_written_for_people(seconds, expected):
 )
 def test_bytes_are_written_for_people(count, expected):
     assert html.format_bytes(count) == expected
+
+
+def test_pages_know_the_verdicts_that_the_rule_gives():
+    from kerasbook import html, verdicts
+
+    assert list(html.VERDICTS) == list(verdicts.VERDICTS)

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from kerasbook.errors import KerasbookError
 
-CHUNK = 1 << 20
-
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
@@ -89,15 +87,6 @@ def read_json(path: str | os.PathLike) -> object:
         raise KerasbookError(
             f"{path}: is not valid JSON ({error}). Delete it and run snakemake again."
         ) from error
-
-
-def sha256_of_file(path: str | os.PathLike) -> str:
-    """The SHA-256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def digest_of_arrays(arrays: Mapping[str, object]) -> str:
