@@ -16,11 +16,14 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/stages.smk"
-include: "workflow/rules/tracking.smk"
-include: "workflow/chapters/ch01_neural_network/rules.smk"
-include: "workflow/chapters/ch04_sgd_network/rules.smk"
-include: "workflow/chapters/ch06_mnist_explored/rules.smk"
-include: "workflow/chapters/ch07_mnist_convnets/rules.smk"
+include: "workflow/rules/hooks.smk"
+
+
+for chapter in PLAN.chapters.values():  # each chapter's room: workflow/chapters/chNN_slug/
+
+    include: f"workflow/chapters/{chapter.slug}/rules.smk"
+
+
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import jsonschema
 import pytest
@@ -11,11 +12,14 @@ import yaml
 
 from kerasbook import configuration
 from kerasbook.configuration import (
+    BaseExperiment,
+    ChapterFile,
     Config,
-    experiment_model,
+    experiment_models,
     generated_files,
     load_chapter,
     load_settings,
+    merged,
     rooms,
 )
 from kerasbook.errors import KerasbookError
@@ -356,6 +360,122 @@ def test_names_and_numbers_of_runs_are_no_part_of_the_settings(project):
     assert json.loads(json.dumps(settings)) == settings
 
 
+# ------------------------------------------------------------- several sorts in a chapter
+
+
+class Encoder(BaseExperiment):
+    task: Literal["encoder"]
+    epochs: int
+    codes: int = 32
+
+
+class Vectors(BaseExperiment):
+    DATA_KIND = "csv_points"
+    task: Literal["vectors"]
+    epochs: int
+    size: int = 100
+
+    def raw_data(self):
+        return ["mnist"]
+
+
+@pytest.fixture
+def two_tasks(project, monkeypatch):
+    """Chapter 7 as a chapter of two sorts of experiments; returns a function that loads it."""
+    monkeypatch.setattr(configuration, "experiment_models", lambda slug: (Encoder, Vectors))
+    path = project / "config/chapters/ch07.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key in ("defaults", "editions", "faults", "uses"):
+        values.pop(key, None)
+    values["defaults"] = {"epochs": 7}
+    values["tasks"] = {
+        "encoder": {"defaults": {"dataset": "mnist"}, "editions": {"smoke": {"epochs": 1}}},
+        "vectors": {"defaults": {"dataset": "intro_to_ann", "epochs": 5}},
+    }
+    values["experiments"] = {
+        "plain": {"title": "Plain", "variant": "as_printed", "task": "encoder"},
+        "long": {
+            "title": "Long", "variant": "beyond", "task": "encoder", "epochs": 50,
+            "editions": {"bundled": {"epochs": 9, "seeds": [4]}},
+        },
+        "words": {"title": "Words", "variant": "as_printed", "task": "vectors", "size": 20},
+    }  # fmt: skip
+
+    def load(edition="book", change=None):
+        told = json.loads(json.dumps(values))
+        if change is not None:
+            change(told)
+        path.write_text(yaml.safe_dump(told, sort_keys=False), encoding="utf-8")
+        return load_chapter("ch07", edition, path.parent)
+
+    return load
+
+
+def test_values_of_a_task_stand_between_the_chapters_and_the_experiments(two_tasks):
+    epochs = {
+        edition: {name: one.epochs for name, one in two_tasks(edition).experiments.items()}
+        for edition in ("book", "smoke", "bundled")
+    }
+    assert epochs == {
+        "book": {"plain": 7, "long": 50, "words": 5},
+        "smoke": {"plain": 1, "long": 50, "words": 5},
+        "bundled": {"plain": 7, "long": 9, "words": 5},
+    }
+
+
+def test_an_experiments_own_edition_gives_it_seeds_of_its_own(two_tasks):
+    assert two_tasks("bundled").experiments["long"].seeds_to_run([1, 2]) == [4]
+    assert two_tasks("book").experiments["long"].seeds_to_run([1, 2]) == [1, 2]
+
+
+def test_each_task_has_its_model_and_names_the_files_it_reads_as_they_are(two_tasks):
+    chapter = two_tasks()
+    assert isinstance(chapter.experiments["words"], Vectors)
+    assert chapter.needs("words") == ["intro_to_ann", "mnist"]
+    assert chapter.needs("plain") == ["mnist"]
+    assert chapter.datasets == ["mnist", "intro_to_ann"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (("experiments", "plain", "task"), "encodr", ["experiments.plain.task", "'encoder'?"]),
+        (("experiments", "plain", "task"), None, ["found no task", "encoder, vectors"]),
+        (("experiments", "plain", "size"), 3, ["experiments.plain: size: unknown key", "codes"]),
+        (("tasks", "encodr"), {}, ["tasks.encodr: unknown task", "'encoder'?"]),
+        (("tasks", "encoder", "defaults", "size"), 3, ["tasks.encoder.defaults.size: unknown"]),
+        (("tasks", "encoder", "editions", "smoke", "sise"), 3, ["editions.smoke.sise: unknown"]),
+        (("tasks", "encoder", "editions", "smok"), {}, ["editions.smok", "'smoke'?"]),
+        (("defaults", "codes"), 3, ["defaults.codes: unknown key", "epochs"]),
+        (("experiments", "long", "editions", "bok"), {}, ["editions.bok", "'book'?"]),
+        (("experiments", "long", "editions"), 3, ["editions: found 3", "dictionary"]),
+        (("experiments", "long", "editions", "book"), {"epoch": 1}, ["epoch: unknown", "'epochs'"]),
+        (("facts",), {"blogs": "mnst"}, ["facts.blogs: found 'mnst'", "'mnist'?"]),
+        (("answers",), {"a.b": "plane.loss"}, ["answers.a.b: found 'plane.loss'", "this file"]),
+    ],
+)
+def test_a_fault_in_a_chapter_of_tasks_names_its_key(two_tasks, path, value, expected):
+    def change(values):
+        *above, last = path
+        for key in above:
+            values = values[key]
+        values[last] = value
+
+    with pytest.raises(KerasbookError) as caught:
+        two_tasks(change=change)
+    told = str(caught.value)
+    assert told.startswith("config/chapters/ch07.yaml") or "/config/chapters/ch07.yaml" in told
+    for part in expected:
+        assert part in told
+
+
+def test_raw_data_must_be_in_the_catalogue(project, monkeypatch):
+    model = experiment_models("ch07_mnist_convnets")[0]
+    monkeypatch.setattr(model, "raw_data", lambda self: ["wights"])
+    told = message_of({"edition": "book"})
+    assert "experiments.conv.raw_data: found 'wights'" in told
+
+
 # ---------------------------------------------------- an experiment is data, not code
 
 
@@ -424,9 +544,8 @@ def test_chapter_file_agrees_with_its_schemas(chapter):
     jsonschema.Draft202012Validator(schema_of("chapter.schema.json")).validate(values)
     check = jsonschema.Draft202012Validator(schema_of(f"{chapter}.experiment.schema.json"))
     for edition in ("bundled", "book", "smoke"):
-        common = {**values["defaults"], **values.get("editions", {}).get(edition, {})}
         for entry in values["experiments"].values():
-            check.validate({**common, **entry})
+            check.validate(merged(ChapterFile.model_validate(values), entry, edition))
 
 
 @pytest.mark.parametrize(
@@ -482,7 +601,7 @@ def test_layers_that_do_not_fit_each_other_are_told(layers, expected):
         "validation": "split",
     }  # fmt: skip
     with pytest.raises(KerasbookError, match=re.escape(expected)):
-        validate(experiment_model("ch07_mnist_convnets"), values, "here")
+        validate(experiment_models("ch07_mnist_convnets")[0], values, "here")
 
 
 @pytest.mark.parametrize(

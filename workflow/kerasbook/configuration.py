@@ -6,18 +6,21 @@ From it come the checks that run before any job, the JSON schemas in
     python -m kerasbook.configuration        # from workflow/: writes them anew
 
 Each chapter's room holds a `settings.py` whose `Experiment` says what an entry
-of `config/chapters/chNN.yaml` may hold; the rooms are found, not listed.
+of `config/chapters/chNN.yaml` may hold, or whose `EXPERIMENTS` do, one for each
+`task`; the rooms are found, not listed.
 """
 
 import importlib
 import json
+import operator
 import os
 import textwrap
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, reduce
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, TypeAdapter, field_validator
 
 from kerasbook.errors import KerasbookError
 from kerasbook.files import write_text
@@ -76,6 +79,12 @@ class Config(Strict):
         None,
         description="A folder or an address that holds the data sets, asked before their own "
         f"addresses. The environment variable {MIRROR_VARIABLE} sets it too; this key wins.",
+    )
+    missing_data: Literal["error", "skip"] = Field(
+        "error",
+        description="What happens where data cannot be had (no network, no Kaggle account, weights "
+        "of 500 MB): `error` stops before the first job and lists what is missing and how to get "
+        "it; `skip` runs all the rest, and the numbers concerned are `not run`, with the reason.",
     )
     tracking_uri: str | None = Field(
         None,
@@ -159,6 +168,10 @@ class BaseExperiment(Strict):
         first = [] if self.printed_seed is None else [self.printed_seed]
         return first + [seed for seed in seeds if seed not in first]
 
+    def raw_data(self) -> list[str]:
+        """Data sets whose files a run reads as they are, such as weights; besides `dataset`."""
+        return []
+
     def settings(self) -> dict[str, Any]:
         """What makes a run what it is: all but how it is called and how often it is run."""
         names = {"title", "variant", "seeds", "seed_shift", "printed_seed"}
@@ -190,6 +203,21 @@ class Peer(Strict):
     source: str
 
 
+class TaskValues(Strict):
+    """Values of all experiments of one task."""
+
+    defaults: dict[str, Any] = Field({}, description="Values for every experiment of the task.")
+    editions: dict[Edition, dict[str, Any]] = Field(
+        {}, description="Values that take the place of `defaults` in one edition."
+    )
+
+
+class OwnEditions(Strict):
+    """What an experiment says for one edition alone."""
+
+    editions: dict[Edition, dict[str, Any]] = Field({})
+
+
 class ChapterFile(Strict):
     """What `config/chapters/chNN.yaml` may hold, before defaults are filled in."""
 
@@ -202,8 +230,22 @@ class ChapterFile(Strict):
     editions: dict[Edition, dict[str, Any]] = Field(
         {}, description="Values that take the place of `defaults` in one edition."
     )
+    tasks: dict[Name, TaskValues] = Field(
+        {}, description="Values of the experiments of one task, before those of all experiments."
+    )
     experiments: dict[Name, dict[str, Any]] = Field(
-        min_length=1, description="One entry per experiment; what it says itself always wins."
+        min_length=1,
+        description="One entry per experiment; what it says itself always wins, and what it says "
+        "for one edition, under its own `editions`, most of all.",
+    )
+    facts: dict[Name, Name] = Field(
+        {},
+        description="Experiment of the ledger: the data set whose preprocessing tells its numbers.",
+    )
+    answers: dict[str, str] = Field(
+        {},
+        description="Experiment.metric of the ledger: the experiment.metric of ours that answers "
+        "it, where it is called otherwise.",
     )
     uses: list[str] = Field([], description="Chapters whose metrics the report compares with.")
     faults: list[Fault] = Field([], description="Faults of the printed code.")
@@ -222,9 +264,14 @@ class Chapter:
         self.file = file
         self.experiments = experiments
 
+    def needs(self, experiment: str) -> list[str]:
+        """The data sets that an experiment cannot be run without."""
+        one = self.experiments[experiment]
+        return [one.dataset, *one.raw_data()]
+
     @property
     def datasets(self) -> list[str]:
-        """The data sets that the experiments name, each once, that of the printed ones first."""
+        """The data sets that are preprocessed, each once, that of the printed experiments first."""
         each = self.experiments.values()
         first = [one.dataset for one in each if one.variant == "as_printed"]
         return list(dict.fromkeys([*first, *(one.dataset for one in each)]))
@@ -236,38 +283,90 @@ def rooms() -> dict[str, str]:
     return {slug.split("_", 1)[0]: slug for slug in found}
 
 
-def experiment_model(slug: str) -> type[BaseExperiment]:
-    """The `Experiment` of a room's settings.py."""
-    return importlib.import_module(f"chapters.{slug}.settings").Experiment
+def experiment_models(slug: str) -> tuple[type[BaseExperiment], ...]:
+    """What a room's settings.py admits: its `Experiment`, or its `EXPERIMENTS`, one per task."""
+    module = importlib.import_module(f"chapters.{slug}.settings")
+    return getattr(module, "EXPERIMENTS", None) or (module.Experiment,)
+
+
+def task_of(model: type[BaseExperiment]) -> str | None:
+    """The task of a model, None where its chapter has one sort of experiment."""
+    field = model.model_fields.get("task")
+    return None if field is None else get_args(field.annotation)[0]
+
+
+def merged(file: ChapterFile, entry: Mapping[str, Any], edition: str) -> dict[str, Any]:
+    """The values of one entry under `experiments:` in one edition, not yet checked.
+
+    What somebody wrote into an experiment is what is run: the experiment's own values for
+    the edition, then its own, then the task's and the chapter's for the edition, then their
+    defaults.
+    """
+    task = file.tasks.get(entry.get("task", ""), TaskValues())
+    own = {key: value for key, value in entry.items() if key != "editions"}
+    layers = (
+        file.defaults,
+        task.defaults,
+        file.editions.get(edition, {}),
+        task.editions.get(edition, {}),
+        own,
+        entry.get("editions", {}).get(edition, {}),
+    )
+    return reduce(operator.or_, layers, {})
+
+
+def _check_known_keys(path: Path, file: ChapterFile, models: dict) -> None:
+    """Keys given for many experiments at once are keys of each of them, used or not."""
+    unknown_tasks = [task for task in file.tasks if task not in models]
+    if unknown_tasks:
+        known = [task for task in models if task]
+        raise KerasbookError(
+            f"{path}: tasks.{unknown_tasks[0]}: unknown task{nearest(unknown_tasks[0], known)}. "
+            f"Known tasks: {', '.join(known) or 'none, the chapter has one sort of experiment'}."
+        )
+    places = [("", file, list(models.values()))]
+    places += [(f"tasks.{task}.", told, [models[task]]) for task, told in file.tasks.items()]
+    for prefix, told, fitting in places:
+        fields = [set(model.model_fields) for model in fitting]
+        known = [name for name in fitting[0].model_fields if name in set.intersection(*fields)]
+        for place, values in {"defaults": told.defaults, **told.editions}.items():
+            for key in values:
+                if key not in known:
+                    where = place if place == "defaults" else f"editions.{place}"
+                    raise KerasbookError(
+                        f"{path}: {prefix}{where}.{key}: unknown key{nearest(key, known)}. "
+                        f"Known keys: {', '.join(known)}."
+                    )
+
+
+def _model_for(entry: Mapping[str, Any], models: dict, where: str) -> type[BaseExperiment]:
+    """The model that an entry is checked against."""
+    if None in models:
+        return models[None]
+    task = entry.get("task")
+    if task in models:
+        return models[task]
+    found = "no task" if task is None else f"'{task}'{nearest(str(task), list(models))}"
+    raise KerasbookError(f"{where}.task: found {found}, expected one of: {', '.join(models)}.")
 
 
 def load_chapter(chapter: str, edition: str, folder: Path | None = None) -> Chapter:
     """Read `config/chapters/<chapter>.yaml` and check each experiment.
-
-    A value is looked for in the experiment, then in `editions.<edition>`, then in
-    `defaults`: what somebody wrote into an experiment is what is run.
 
     Raises:
         KerasbookError: naming the file, the key, what was found and expected.
     """
     path = Path("config/chapters" if folder is None else folder) / f"{chapter}.yaml"
     slug = rooms()[chapter]
-    model = experiment_model(slug)
+    models = {task_of(model): model for model in experiment_models(slug)}
     file = validate(ChapterFile, read_yaml(path), str(path))
-    common = {**file.defaults, **file.editions.get(edition, {})}
-    for place, values in {"defaults": file.defaults, **file.editions}.items():
-        unknown = [key for key in values if key not in model.model_fields]
-        if unknown:
-            hint = nearest(unknown[0], list(model.model_fields))
-            where = place if place == "defaults" else f"editions.{place}"
-            raise KerasbookError(
-                f"{path}: {where}.{unknown[0]}: unknown key{hint}. "
-                f"Known keys: {', '.join(model.model_fields)}."
-            )
-    experiments = {
-        name: validate(model, {**common, **own}, f"{path}: experiments.{name}")
-        for name, own in file.experiments.items()
-    }
+    _check_known_keys(path, file, models)
+    experiments = {}
+    for name, entry in file.experiments.items():
+        where = f"{path}: experiments.{name}"
+        model = _model_for(entry, models, where)
+        validate(OwnEditions, {key: entry[key] for key in ("editions",) if key in entry}, where)
+        experiments[name] = validate(model, merged(file, entry, edition), where)
     for index, fault in enumerate(file.faults):
         for role in ("as_printed", "corrected"):
             name = getattr(fault, role)
@@ -276,6 +375,19 @@ def load_chapter(chapter: str, edition: str, folder: Path | None = None) -> Chap
                     f"{path}: faults.{index}.{role}: found '{name}'"
                     f"{nearest(name, list(experiments))}, expected an experiment of this file."
                 )
+    for row, name in file.answers.items():
+        if name.partition(".")[0] not in experiments:
+            raise KerasbookError(
+                f"{path}: answers.{row}: found '{name}'{nearest(name, list(experiments))}, "
+                "expected experiment.metric, of an experiment of this file."
+            )
+    used = {one.dataset for one in experiments.values()}
+    for row, name in file.facts.items():
+        if name not in used:
+            raise KerasbookError(
+                f"{path}: facts.{row}: found '{name}'{nearest(name, sorted(used))}, expected a "
+                f"data set of this file's experiments: {', '.join(sorted(used))}."
+            )
     return Chapter(slug, file, experiments)
 
 
@@ -292,6 +404,17 @@ class Settings:
         entry = self.chapters[chapter.split("_", 1)[0]].experiments[experiment]
         return entry.seeds_to_run(self.config.seeds)
 
+    def data_needed(self, catalogue: Any) -> list[str]:
+        """The data sets that the selected chapters stand on in this edition, each once."""
+        named = [
+            name
+            for chapter in self.selected
+            for experiment in self.chapters[chapter].experiments
+            for name in self.chapters[chapter].needs(experiment)
+        ]
+        edition = self.config.edition
+        return list(dict.fromkeys(catalogue.resolve(name, edition) for name in named))
+
     @cached_property
     def mirror(self) -> str | None:
         """The mirror: the configured one, else the environment's."""
@@ -302,6 +425,26 @@ class Settings:
         """Where runs are tracked; a sqlite address is relative to the project."""
         told = self.config.tracking_uri or os.environ.get(TRACKING_VARIABLE)
         return told or DEFAULT_URI
+
+
+def _check_data(where: str, experiment: BaseExperiment, catalogue: Any) -> None:
+    """The data sets that an experiment names are there, and of the kind that it can use."""
+    known = catalogue.datasets
+    for field, name in [("dataset", experiment.dataset)] + [
+        ("raw_data", name) for name in experiment.raw_data()
+    ]:
+        if name not in known:
+            raise KerasbookError(
+                f"{where}.{field}: found '{name}'{nearest(name, list(known))}, expected a data set "
+                "of config/datasets.yaml; correct the name or add the data set there."
+            )
+    kind, wanted = known[experiment.dataset].kind, experiment.DATA_KIND
+    if kind != wanted:
+        fitting = [name for name, one in known.items() if one.kind == wanted]
+        raise KerasbookError(
+            f"{where}.dataset: found '{experiment.dataset}' of the kind {kind}, expected one of "
+            f"the kind {wanted}: {', '.join(fitting)}."
+        )
 
 
 def load_settings(values: dict[str, Any], source: str = "config/config.yaml") -> Settings:
@@ -335,22 +478,8 @@ def load_settings(values: dict[str, Any], source: str = "config/config.yaml") ->
                     f"{nearest(used, list(known))}, expected chapters among {', '.join(known)}."
                 )
         for name, experiment in entry.experiments.items():
-            if experiment.dataset not in catalogue.datasets:
-                raise KerasbookError(
-                    f"config/chapters/{chapter}.yaml: experiments.{name}.dataset: found "
-                    f"'{experiment.dataset}'"
-                    f"{nearest(experiment.dataset, list(catalogue.datasets))}, expected a data "
-                    "set of config/datasets.yaml; correct the name or add the data set there."
-                )
-            kind = catalogue.datasets[experiment.dataset].kind
-            wanted_kind = experiment.DATA_KIND
-            if kind != wanted_kind:
-                fitting = [one for one, d in catalogue.datasets.items() if d.kind == wanted_kind]
-                raise KerasbookError(
-                    f"config/chapters/{chapter}.yaml: experiments.{name}.dataset: found "
-                    f"'{experiment.dataset}' of the kind {kind}, expected one of the kind "
-                    f"{wanted_kind}: {', '.join(fitting)}."
-                )
+            where = f"config/chapters/{chapter}.yaml: experiments.{name}"
+            _check_data(where, experiment, catalogue)
     return Settings(config, chapters, sorted(set(wanted)))
 
 
@@ -388,13 +517,21 @@ def generated_files() -> dict[Path, str]:
     """Every file that is written from the models, by its path in the project."""
     files = {Path("config/config.yaml"): default_file()}
 
-    def schema(name: str, model: type[Strict]) -> None:
-        text = json.dumps(model.model_json_schema(), indent=2, ensure_ascii=False)
+    def schema(name: str, model: Any) -> None:
+        text = json.dumps(TypeAdapter(model).json_schema(), indent=2, ensure_ascii=False)
         files[Path("workflow/schemas") / name] = text + "\n"
 
     schema("config.schema.json", Config)
     for chapter, slug in rooms().items():
-        schema(f"{chapter}.experiment.schema.json", experiment_model(slug))
+        models = experiment_models(slug)
+        one = (
+            models[0]
+            if len(models) == 1
+            else Annotated[
+                Union[models], Field(discriminator="task")  # noqa: UP007 (a tuple of classes)
+            ]
+        )
+        schema(f"{chapter}.experiment.schema.json", one)
     schema("chapter.schema.json", ChapterFile)
     return files
 

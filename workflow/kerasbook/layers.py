@@ -101,7 +101,15 @@ Layer = Annotated[
 ]
 
 
-class SGD(Strict):
+class _Clipped(Strict):
+    """What every optimizer may have."""
+
+    clipnorm: Annotated[float, Field(gt=0, le=1_000)] | None = Field(
+        None, description="The largest norm of a weight's gradient; longer ones are shortened."
+    )
+
+
+class SGD(_Clipped):
     """Stochastic gradient descent."""
 
     type: Literal["sgd"]
@@ -113,25 +121,27 @@ class SGD(Strict):
     )
 
 
-class Adam(Strict):
+class Adam(_Clipped):
     """Adam (Kingma and Ba 2015)."""
 
     type: Literal["adam"]
     learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.001
 
 
-class RMSprop(Strict):
+class RMSprop(_Clipped):
     """RMSprop (Hinton 2012)."""
 
     type: Literal["rmsprop"]
     learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.001
 
 
-class Adadelta(Strict):
+class Adadelta(_Clipped):
     """Adadelta (Zeiler 2012)."""
 
     type: Literal["adadelta"]
     learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.001
+    rho: Rate = 0.95
+    epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-7
 
 
 Optimizer = Annotated[SGD | Adam | RMSprop | Adadelta, Field(discriminator="type")]

@@ -6,12 +6,14 @@ Rules ask this module, so that a path is written down once and tested without Sn
 import ast
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from kerasbook.catalogue import Catalogue
 from kerasbook.configuration import Chapter, Settings
+from kerasbook.verdicts import Row, read_ledger
 
 WORKFLOW = Path("workflow")
 
@@ -50,15 +52,40 @@ def code_of(script: Path) -> tuple[str, ...]:
     return tuple(sorted(str(file) for file in seen if file != script))
 
 
+def _without(
+    chapters: Mapping[str, Chapter], missing: Mapping[str, str]
+) -> tuple[dict[str, Chapter], dict[str, dict[str, str]]]:
+    """Chapters less the experiments whose data is missing; chapter -> experiment -> why."""
+    kept, absent = {}, {}
+    for name, entry in chapters.items():
+        why = {}
+        for experiment in entry.experiments:
+            reasons = [missing[one] for one in entry.needs(experiment) if one in missing]
+            if reasons:
+                why[experiment] = "; ".join(reasons)
+        left = {key: one for key, one in entry.experiments.items() if key not in why}
+        kept[name] = Chapter(entry.slug, entry.file, left)
+        absent[name] = why
+    return kept, absent
+
+
 class Plan:
     """The paths of one edition.
 
     Methods that take `wildcards` are input functions of Snakemake's rules.
+
+    Args:
+        missing: data set -> why it cannot be had. Experiments that need one are left out.
     """
 
-    def __init__(self, settings: Settings, catalogue: Catalogue):
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, missing: Mapping[str, str] | None = None
+    ):
         self.settings = settings
         self.catalogue = catalogue
+        self.missing = dict(missing or {})
+        self.chapters, self.absent = _without(settings.chapters, self.missing)
+        self.selected = [one for one in settings.selected if self.chapters[one].experiments]
         self.edition = settings.config.edition
         # What a rule that trains with Keras asks for: a GPU where the environment can use one.
         self.gpus = 1 if settings.config.environment == "gpu" else 0
@@ -78,7 +105,7 @@ class Plan:
 
     def chapter(self, slug: str) -> Chapter:
         """The chapter of an id (ch07) or a slug."""
-        return self.settings.chapters[slug.split("_", 1)[0]]
+        return self.chapters[slug.split("_", 1)[0]]
 
     def code(self, step: str) -> Any:
         """An input function: the library's files that the chapter's script of a step imports."""
@@ -90,22 +117,30 @@ class Plan:
 
     def raw_files(self, wildcards: Any) -> list[str]:
         """The downloaded files of a data set and their records; none for a bundled one."""
-        name = self.catalogue.resolve(wildcards.dataset, self.edition)
-        files = [f"data/raw/{name}/{file.name}" for file in self.catalogue.get(name).files]
+        files = self._downloads(wildcards.dataset)
         return files + [f"{file}.json" for file in files]
 
     def dataset_of(self, wildcards: Any) -> dict[str, Any]:
         """What a data set's content depends on: a new address or licence re-runs nothing."""
         name = self.catalogue.resolve(wildcards.dataset, self.edition)
         entry = self.catalogue.get(name)
-        digests = {file.role: file.content_sha256 for file in entry.files}
-        return {"name": name, "kind": entry.kind, "content": digests}
+        return {"name": name, "kind": entry.kind, "content": entry.digests()}
 
     def data_of(self, wildcards: Any) -> dict[str, str]:
         """The processed data of an experiment: `data` (arrays) and `about` (digest, facts)."""
         experiment = self.chapter(wildcards.chapter).experiments[wildcards.experiment]
         stem = self.processed.format(chapter=wildcards.chapter, dataset=experiment.dataset)
         return {"data": f"{stem}.npz", "about": f"{stem}.json"}
+
+    def raw_of(self, wildcards: Any) -> list[str]:
+        """The files that an experiment's runs read as they are; none for a bundled data set."""
+        experiment = self.chapter(wildcards.chapter).experiments[wildcards.experiment]
+        return [file for name in experiment.raw_data() for file in self._downloads(name)]
+
+    def _downloads(self, dataset: str) -> list[str]:
+        """The downloaded files of what stands for a data set in this edition."""
+        name = self.catalogue.resolve(dataset, self.edition)
+        return [f"data/raw/{name}/{file.name}" for file in self.catalogue.get(name).files]
 
     def settings_of(self, wildcards: Any) -> dict[str, Any]:
         """What an experiment's numbers depend on, as plain values."""
@@ -201,13 +236,15 @@ class Plan:
             return [f"{stem}.npz" for stem in stems]
         return [
             file
-            for dataset in entry.datasets
+            for dataset in dict.fromkeys(
+                one for name in entry.experiments for one in entry.needs(name)
+            )
             for file in self.raw_files(SimpleNamespace(dataset=dataset))
         ]
 
     def all_targets(self, stage: str) -> list[str]:
         """What a stage makes for the selected chapters."""
-        return [file for one in self.settings.selected for file in self.targets(stage, one)]
+        return [file for one in self.selected for file in self.targets(stage, one)]
 
     def command_options(self) -> str:
         """The options that give another `snakemake` this configuration."""
@@ -227,6 +264,27 @@ class Plan:
         options += [f"--config {' '.join(changed)}"] if changed else []
         return " ".join(options)
 
+    def reason_of(self, row: Row) -> str | None:
+        """Why a number of the ledger cannot be produced for want of data; None where it can."""
+        if row.chapter not in self.absent:
+            return None
+        absent, file = self.absent[row.chapter], self.chapters[row.chapter].file
+        answer = file.answers.get(row.name, row.name).partition(".")[0]
+        dataset = file.facts.get(row.experiment)
+        if dataset in self.missing:
+            return self.missing[dataset]
+        if not self.chapters[row.chapter].experiments:  # a chapter of which nothing is left
+            return next(iter(absent.values()))
+        return absent.get(answer)
+
+    def reasons(self) -> dict[str, str]:
+        """Id -> why, of the ledger's numbers that cannot be produced for want of data."""
+        if not self.missing:
+            return {}
+        ledger = read_ledger(Path("config/published.tsv"))
+        told = {row.id: self.reason_of(row) for row in ledger}
+        return {name: why for name, why in told.items() if why}
+
     def tracking_tree(self) -> dict[str, dict[str, dict[str, str]]]:
         """Slug -> experiment -> tags, for the tracking store; `data` holds the downloads."""
         data: dict[str, dict[str, dict[str, str]]] = {"data": {}} if self.edition == "book" else {}
@@ -235,5 +293,5 @@ class Plan:
                 name: self.labels_of(SimpleNamespace(chapter=entry.slug, experiment=name))
                 for name in entry.experiments
             }
-            for entry in self.settings.chapters.values()
+            for entry in self.chapters.values()
         }

@@ -98,7 +98,9 @@ def style() -> Iterator[None]:
         yield
 
 
-def _styled(plot: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(plot: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Decorates a function that draws, so that it does in the style of all figures."""
+
     @functools.wraps(plot)
     def in_style(*args, **kwargs) -> Figure:
         with style():
@@ -166,7 +168,7 @@ def _draw_seeds(axes: Axes, values: np.ndarray, first: int, index: int, label: s
     )
 
 
-@_styled
+@styled
 def curves(
     histories: Mapping[str, Mapping[str, np.ndarray]],
     metrics: Sequence[str] | None = None,
@@ -225,11 +227,11 @@ def curves(
         panel.set_axis_off()
     for panel in axes[max(0, len(metrics) - columns) : len(metrics)]:
         panel.set_xlabel(x_label)
-    _legend_above(figure, axes)
+    legend_above(figure, axes)
     return figure
 
 
-def _legend_above(figure: Figure, axes: Sequence[Axes]) -> None:
+def legend_above(figure: Figure, axes: Sequence[Axes]) -> None:
     """One legend for all panels, each label once, `printed` last."""
     known = {}
     for panel in axes:
@@ -249,6 +251,15 @@ def _legend_above(figure: Figure, axes: Sequence[Axes]) -> None:
         )
 
 
+def note(text: str) -> Figure:
+    """A sentence in place of a picture: why there is nothing to draw."""
+    figure, [panel] = panels(1, 1, 0.9)
+    panel.set_axis_off()
+    panel.text(0.0, 0.5, textwrap.fill(text, 52), va="center", transform=panel.transAxes)
+    return figure
+
+
+@styled
 def saturation(
     layers: Mapping[str, np.ndarray], *, x_label: str = "epoch", first: int = 1
 ) -> Figure:
@@ -270,7 +281,7 @@ def saturation(
     return figure
 
 
-@_styled
+@styled
 def confusion_matrix(counts: np.ndarray, labels: Sequence[str]) -> Figure:
     """Counts by true (row) and predicted (column) class, shaded by their share of the row.
 
@@ -320,7 +331,7 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def image_grid(
     images: np.ndarray,
     titles: Sequence[str] | None = None,
@@ -405,7 +416,7 @@ def _draw_classes(axes: Axes, x: np.ndarray, y: np.ndarray | None, size: float, 
         _dots(axes, x[y == value], colour, size * (0.85 if index % 2 else 1.0), cap, name)
 
 
-@_styled
+@styled
 def scatter_points(
     x: np.ndarray,
     y: np.ndarray | None = None,
@@ -425,7 +436,7 @@ def scatter_points(
     _draw_classes(axes, x, y, 4.0, names)
     axes.autoscale_view()
     axes.set(xlabel=x_label, ylabel=y_label)
-    _legend_above(figure, [axes])
+    legend_above(figure, [axes])
     return figure
 
 
@@ -454,7 +465,7 @@ def _draw_boundary(axes: Axes, panel: Mapping, names) -> None:
     axes.set(xlim=extent[:2], ylim=extent[2:])
 
 
-@_styled
+@styled
 def decision_boundary(
     grids: Sequence[Mapping],
     columns: int = 2,
@@ -484,11 +495,11 @@ def decision_boundary(
             axis.set_ylabel(y_label)
     for axis in axes[len(grids) :]:
         axis.set_axis_off()
-    _legend_above(figure, axes)
+    legend_above(figure, axes)
     return figure
 
 
-@_styled
+@styled
 def bar_with_error(
     names: Sequence[str],
     means: Sequence[float],
@@ -566,11 +577,11 @@ def bar_with_error(
     if percent:
         _percent_ticks(axes.xaxis)
     axes.set_xlabel(label)
-    _legend_above(figure, [axes])
+    legend_above(figure, [axes])
     return figure
 
 
-@_styled
+@styled
 def histogram(
     values: np.ndarray,
     edges: np.ndarray | int = 30,

@@ -10,28 +10,36 @@ import numpy as np
 from kerasbook.catalogue import load_catalogue
 from kerasbook.data import load_dataset, load_npz, save_npz
 from kerasbook.download import require_file
+from kerasbook.errors import KerasbookError
 from kerasbook.files import digest_of_arrays, read_json, write_json
 from kerasbook.steps import step_of
 from kerasbook.tracking import tracked
+from kerasbook.validation import nearest
 
 logger = logging.getLogger(__name__)
 
 Arrays = Mapping[str, np.ndarray]
+Prepare = Callable[[dict[str, np.ndarray], list[Path]], tuple[Arrays, dict[str, Any]]]
 
 
-def preprocess(
-    snakemake: Any,
-    prepare: Callable[[dict[str, np.ndarray], list[Path]], tuple[Arrays, dict[str, Any]]],
-) -> None:
+def preprocess(snakemake: Any, prepare: Prepare | Mapping[str, Prepare]) -> None:
     """Load the data set, let the chapter prepare it, and write arrays and record.
 
     Args:
         prepare: takes the data set's arrays and its raw files (none for bundled
             data); returns the arrays that the chapter trains and tests on, and the
-            facts that the chapter prints of them.
+            facts that the chapter prints of them. A chapter with several data sets gives
+            one for each, by the name that its experiments use.
     """
     step = step_of(snakemake)
     name = snakemake.wildcards.dataset
+    if isinstance(prepare, Mapping):
+        if name not in prepare:
+            raise KerasbookError(
+                f"{step.source}: found no preparation of the data set '{name}'"
+                f"{nearest(name, list(prepare))}, expected one of: {', '.join(prepare)}."
+            )
+        prepare = prepare[name]
     catalogue = load_catalogue(Path("config/datasets.yaml"))
     resolved = catalogue.resolve(name, step.edition)
     about = catalogue.get(resolved)

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ EDITION_NOTES = {
     "smoke": "This is the smoke edition: its numbers come from a cut of small bundled data, made "
     "to test the workflow, and reproduce nothing.",
 }
+NOT_RUN = "(not run)"
 TABLE_COLUMNS = [
     "id", "printed", "mean", "sd", "n_seeds", "verdict", "reason", "run_ids", "lower", "upper",
     "ours", "baseline", "baseline_name", "peer", "peer_source", "kind", "line", "command",
@@ -64,14 +66,22 @@ class Results:
         self.options: str = snakemake.params.options
         self.experiments: dict[str, dict[str, Any]] = snakemake.params.experiments
         self.folder = Path(snakemake.input.metrics[0]).parents[1]
+        # Experiment -> why it was not run, and ledger row -> why there is no number for it.
+        self.absent: dict[str, str] = snakemake.params.absent
+        self.reasons: dict[str, str] = snakemake.params.reasons
         self.metrics = self._of_each("metrics.json")
         self.evaluated = self._of_each("evaluate.json")
         self.about = [read_json(file) for file in snakemake.input.about]
-        self._data_files = list(snakemake.input.data)
+        names = [about["dataset"] for about in self.about]
+        self._data_files = dict(zip(names, snakemake.input.data, strict=True))
         self._used = [Path(file) for file in snakemake.input.uses]
 
     def _of_each(self, file: str) -> dict[str, dict[str, Any]]:
         return {name: read_json(self.folder / name / file) for name in self.experiments}
+
+    def has(self, experiment: str) -> bool:
+        """Whether an experiment was run: one whose data cannot be had may be left out."""
+        return experiment in self.experiments
 
     def run_folder(self, experiment: str, seed: int) -> Path:
         """Where a run's files are."""
@@ -132,10 +142,20 @@ class Results:
             f"{self.slug} compares with its experiment {experiment}."
         )
 
+    def data_of(self, dataset: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a data set of the chapter; None where it cannot be had."""
+        file = self._data_files.get(dataset)
+        return None if file is None else load_npz(file)
+
+    def about_of(self, dataset: str | None = None) -> dict[str, Any] | None:
+        """What is known of a data set, or of the chapter's first; None where there is none."""
+        wanted = (about for about in self.about if dataset in (None, about["dataset"]))
+        return next(wanted, None)
+
     @cached_property
     def data(self) -> dict[str, np.ndarray]:
         """The arrays of the chapter's first data set."""
-        return load_npz(self._data_files[0])
+        return load_npz(next(iter(self._data_files.values())))
 
 
 def rerun_command(results: Results, target: str, stage: str = "train") -> str:
@@ -143,29 +163,51 @@ def rerun_command(results: Results, target: str, stage: str = "train") -> str:
     return f"snakemake {results.options} --forcerun {results.id}_{stage} -- {target}"
 
 
-def _values(results: Results, row: Row) -> tuple[dict[int, Any], list[str], int | None]:
-    """A ledger row's values by seed, the runs they come from, and the printed seed."""
-    if row.experiment == "data":
-        facts = results.about[0]["facts"]
-        found = {0: facts[row.key]} if row.key in facts else {}
-        return found, [results.about[0]["run_id"]], None
-    if row.experiment not in results.experiments:
-        return {}, [], None
-    told = results.experiments[row.experiment]
-    values = results.by_seed(row.experiment, row.key)
+@dataclass(frozen=True)
+class _Answer:
+    """Where our value of a ledger row comes from."""
+
+    values: dict[int, Any]
+    runs: list[str]
+    command: str
+    experiment: str | None = None
+    printed_seed: int | None = None
+
+
+def _of_data(results: Results, row: Row) -> _Answer | None:
+    """The answer of a row that preprocessing tells; None for a row that it does not."""
+    named = "data" if row.experiment == "data" else results.file["facts"].get(row.experiment)
+    about = results.about_of(None if named == "data" else named) if named else None
+    if about is None or row.key not in about["facts"]:
+        return None
+    target = f"data/processed/{results.edition}/{results.slug}/{about['dataset']}.npz"
+    command = rerun_command(results, target, "preprocess")
+    return _Answer({0: about["facts"][row.key]}, [about["run_id"]], command)
+
+
+def _of_experiment(results: Results, row: Row) -> _Answer:
+    """The answer of a row that runs tell, of the experiment of its name or another."""
+    name, _, key = results.file["answers"].get(row.name, row.name).partition(".")
+    if name not in results.experiments:
+        return _Answer({}, [], "")
+    told = results.experiments[name]
+    values = results.by_seed(name, key)
     if row.kind == "seeded" and told["printed_seed"] in values:
         values = {told["printed_seed"]: values[told["printed_seed"]]}
-    runs = results.evaluated[row.experiment]["run_ids"]
-    return values, [runs[str(seed)] for seed in values], told["printed_seed"]
+    runs = results.evaluated[name]["run_ids"]
+    command = rerun_command(results, f"{results.folder.as_posix()}/{name}/metrics.json")
+    return _Answer(
+        values, [runs[str(seed)] for seed in values], command, name, told["printed_seed"]
+    )
 
 
-def _beside(results: Results, row: Row) -> dict[str, Any]:
+def _beside(results: Results, row: Row, experiment: str | None) -> dict[str, Any]:
     """The baseline and the peer figure of a row, where its metric has one."""
     out: dict[str, Any] = {"baseline": None, "baseline_name": None, "peer": None,
                            "peer_source": None}  # fmt: skip
     entry = results.file["baselines"].get(row.metric)
-    if entry and row.experiment in results.metrics:
-        found = results.metrics[row.experiment]["summary"].get(entry["metric"])
+    if entry and experiment is not None:
+        found = results.metrics[experiment]["summary"].get(entry["metric"])
         if found:
             out |= {"baseline": found["mean"], "baseline_name": entry["name"]}
     peers = results.file["peers"]
@@ -195,19 +237,15 @@ def judged_rows(results: Results, ledger: Sequence[Row]) -> list[dict[str, Any]]
     for row in ledger:
         if row.chapter != results.id:
             continue
-        values, runs, printed_seed = _values(results, row)
-        verdict = judge(row, values, printed_seed)
-        if results.edition != "book":
+        answer = _of_data(results, row) or _of_experiment(results, row)
+        verdict = judge(row, answer.values, answer.printed_seed)
+        if row.id in results.reasons:
+            verdict = Verdict("not run", results.reasons[row.id])
+        elif results.edition != "book":
             verdict = Verdict(
                 "not run", f"the {results.edition} edition stands on other data",
                 verdict.mean, verdict.sd, verdict.n_seeds, None, None, verdict.text,
             )  # fmt: skip
-        if row.experiment == "data":
-            stem = f"data/processed/{results.edition}/{results.slug}/{results.about[0]['dataset']}"
-            command = rerun_command(results, f"{stem}.npz", "preprocess")
-        else:
-            target = f"{results.folder.as_posix()}/{row.experiment}/metrics.json"
-            command = rerun_command(results, target)
         rows.append(
             {
                 **printed_of(row),
@@ -219,9 +257,9 @@ def judged_rows(results: Results, ledger: Sequence[Row]) -> list[dict[str, Any]]
                 "ours": verdict.text,
                 "verdict": verdict.verdict,
                 "reason": verdict.reason,
-                **_beside(results, row),
-                "run_ids": runs,
-                "command": command,
+                **_beside(results, row, answer.experiment),
+                "run_ids": answer.runs,
+                "command": answer.command,
             }
         )
     return rows
@@ -266,6 +304,8 @@ def _experiments(results: Results) -> list[dict[str, Any]]:
 def _faults(results: Results) -> list[dict[str, Any]]:
     out = []
     for fault in results.file["faults"]:
+        if not (results.has(fault["as_printed"]) and results.has(fault["corrected"])):
+            continue
         before = results.by_seed(fault["as_printed"], fault["metric"])
         after = results.by_seed(fault["corrected"], fault["metric"])
         effect = paired_effect(before, after, largest_change(fault["metric"]))
@@ -374,9 +414,12 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
     The text may say `{{ ours('conv', 'test_accuracy') }}` (mean ± standard deviation over
     seeds, with the ledger's decimals or those given), `{{ printed_seed('ann', 'error@1') }}`
     (the value of the seed that the tutorial fixed, or as `ours` where it was not run),
-    `{{ printed('ch07.conv.test_accuracy') }}`, `{{ setting('conv', 'epochs') }}` and
-    `{{ fact('n_rows') }}`; and `{% if edition == 'book' %}` around what only the tutorial's
-    own data can show.
+    `{{ printed('ch07.conv.test_accuracy') }}`, `{{ setting('conv', 'epochs') }}`,
+    `{{ fact('n_rows') }}` (of the first data set, or of the one that it names) and
+    `{{ quoted('lstm', 'sample') }}` (a metric that is a text, as a block of its own); and
+    `{% if edition == 'book' %}` around what only the tutorial's own data can show. Of an
+    experiment that was left out for want of data they say `(not run)`; `{% if has('vgg16') %}`
+    asks.
 
     Raises:
         KerasbookError: the text asks for a number that there is not.
@@ -395,7 +438,12 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
         places = digits if digits is not None else (decimals(row.printed) if row else 4)
         return f"{value:.{places}f}"
 
+    def left_out(experiment: str) -> bool:
+        return experiment in results.absent
+
     def ours(experiment: str, metric: str, digits: int | None = None) -> str:
+        if left_out(experiment):
+            return NOT_RUN
         told = results.value(experiment, metric)
         mean = shown(experiment, metric, told["mean"], digits)
         if not told["sd"]:  # one seed, or a number that no seed changes
@@ -403,17 +451,30 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
         return f"{mean} ± {shown(experiment, metric, told['sd'], digits)}"
 
     def printed_seed(experiment: str, metric: str, digits: int | None = None) -> str:
-        seed = results.experiments[experiment]["printed_seed"]
+        seed = None if left_out(experiment) else results.experiments[experiment]["printed_seed"]
         if seed is None:
             return ours(experiment, metric, digits)
         return shown(experiment, metric, results.by_seed(experiment, metric)[seed], digits)
 
     def setting(experiment: str, name: str) -> str:
+        if left_out(experiment):
+            return NOT_RUN
         return str(results.experiments[experiment]["settings"][name])
 
-    def fact(name: str) -> str:
-        value = results.about[0]["facts"][name]
+    def fact(name: str, dataset: str | None = None) -> str:
+        about = results.about_of(dataset)
+        if about is None:
+            return NOT_RUN
+        value = about["facts"][name]
         return f"{value:,}" if isinstance(value, int) else str(value)
+
+    def quoted(experiment: str, metric: str) -> str:
+        if left_out(experiment):
+            return NOT_RUN
+        told = str(next(iter(results.by_seed(experiment, metric).values())))
+        # No run of backticks in the text can end the block.
+        fence = "`" * (2 + max([1, *map(len, re.findall("`+", told))]))
+        return f"\n{fence}\n{told}\n{fence}\n"
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
     # Figures are placed by the page, which knows them: {{figure:NAME}} passes through.
@@ -425,6 +486,8 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
             printed_seed=printed_seed,
             setting=setting,
             fact=fact,
+            quoted=quoted,
+            has=results.has,
             edition=results.edition,
         )
     except jinja2.TemplateError as error:
@@ -466,6 +529,7 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
             "verdict_counts": dict(Counter(row["verdict"] for row in rows)),
             "rows": rows,
             "experiments": _experiments(results),
+            "absent": results.absent,
             "figures": shown,
             "faults": _faults(results),
             "provenance": _provenance(results, snakemake.params.tracking),

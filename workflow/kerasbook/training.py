@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,38 +79,48 @@ def read_history(path: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 def fit(
     model: Any,
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
-    epochs: int,
-    batch_size: int,
+    train: Any,
+    validation: Any = None,
+    epochs: int = 1,
+    batch_size: int | None = None,
     send: Callable[[Mapping[str, float], int], None] | None = None,
+    callbacks: Sequence[Any] = (),
+    rows: int | None = None,
+    **fit_args: Any,
 ) -> Progress:
     """Fit a compiled Keras model, epochs counted from 1 as Keras prints them.
 
     Args:
-        train: rows and labels.
-        validation: rows and labels that are watched, not learnt from.
+        train: rows and labels (and, if given, sample weights), or whatever else Keras
+            takes for its data, such as a `PyDataset`, together with `rows`.
+        validation: rows and labels that are watched, not learnt from; None for none.
+        callbacks: further callbacks of Keras, such as early stopping.
+        rows: training rows of an epoch, where `train` does not tell.
+        fit_args: passed to Keras's `fit`; `shuffle` is True unless it says otherwise.
 
     Returns:
         The progress, whose `history` has a list per metric.
     """
     import keras
 
-    progress = Progress(epochs, len(train[0]), send)
+    arrays = train if isinstance(train, tuple) else (train,)
+    first = arrays[0][0] if isinstance(arrays[0], list) else arrays[0]
+    progress = Progress(epochs, len(first) if rows is None else rows, send)
 
     class Tell(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
             progress.epoch(logs or {}, epoch + 1)
 
+    options = {"shuffle": True, "verbose": 0, "batch_size": batch_size, **fit_args}
+    if isinstance(validation, tuple):
+        options.setdefault("validation_batch_size", 1000)
     model.fit(
-        *train,
-        batch_size=batch_size,
+        *arrays,
         epochs=epochs,
         validation_data=validation,
-        validation_batch_size=1000,
-        shuffle=True,
-        verbose=0,
-        callbacks=[Tell()],
+        # First what the chapter adds, which may put metrics of its own into the epoch's.
+        callbacks=[*callbacks, Tell()],
+        **options,
     )
     return progress
 
@@ -138,11 +149,15 @@ def save_keras_run(
     progress: Progress,
     predictions: Mapping[str, np.ndarray],
     example: np.ndarray,
+    **more: Any,
 ) -> None:
     """Write a trained Keras model, its history, predictions and record; log the model.
 
+    The model goes to the rule's output `model`, or into it where that is a folder.
+
     Args:
         example: a few rows of input, logged with the model and giving its signature.
+        more: what else `train.json` says.
     """
     import importlib.metadata
 
@@ -150,13 +165,14 @@ def save_keras_run(
     import mlflow
 
     from kerasbook import models
-    from kerasbook.data import save_npz
-    from kerasbook.files import write_json, written_whole
+    from kerasbook.files import written_whole
 
-    with written_whole(snakemake.output.model) as temporary:
+    file = Path(snakemake.output.model)
+    if file.suffix != ".keras":
+        file.mkdir(parents=True, exist_ok=True)
+        file = file / "model.keras"
+    with written_whole(file) as temporary:
         model.save(temporary)
-    write_history(snakemake.output.history, progress.history, first_epoch=1)
-    save_npz(snakemake.output.predictions, **predictions)
     # Requirements are named: MLflow's inference of them takes six seconds per model.
     backend = {"tensorflow": ("tensorflow-cpu", "tensorflow")}.get(
         keras.backend.backend(), (keras.backend.backend(),)
@@ -177,11 +193,43 @@ def save_keras_run(
         input_example=example,
         pip_requirements=requirements,
     )
-    parameters = model.count_params()
-    device = models.device_name()
-    run.metrics({"parameters": parameters, "rows_per_second": progress.rows_per_second})
-    run.tags({"device": device, "model_uri": logged.model_uri})
-    record = run_record(
-        step, run, progress, parameters=parameters, device=device, model_uri=logged.model_uri
-    )
-    write_json(snakemake.output.record, record)
+    told = {"device": models.device_name(), "model_uri": logged.model_uri, **more}
+    save_run(snakemake, run, step, progress, predictions, model.count_params(), **told)
+
+
+def save_run(
+    snakemake: Any,
+    run: Any,
+    step: Any,
+    progress: Progress,
+    predictions: Mapping[str, np.ndarray],
+    parameters: int | None = None,
+    model_uri: str | None = None,
+    first_epoch: int = 1,
+    device: str = "cpu",
+    **more: Any,
+) -> None:
+    """Write a run's history, predictions and record; tell MLflow its size, speed and device.
+
+    Args:
+        parameters: how many the model has, None where there is no model.
+        model_uri: of the model that was logged, if one was.
+        first_epoch: the tutorial's own count of epochs begins here.
+        more: what else `train.json` says; `times` (ms) become metrics of the run.
+    """
+    from kerasbook.data import save_npz
+    from kerasbook.files import write_json
+
+    write_history(snakemake.output.history, progress.history, first_epoch)
+    save_npz(snakemake.output.predictions, **predictions)
+    told: dict[str, Any] = {"device": device, **more}
+    if parameters is not None:
+        run.metrics({"parameters": parameters})
+        told["parameters"] = parameters
+    if progress.history:
+        run.metrics({"rows_per_second": progress.rows_per_second})
+    run.tags({"device": device})
+    if model_uri is not None:
+        run.tags({"model_uri": model_uri})
+        told["model_uri"] = model_uri
+    write_json(snakemake.output.record, run_record(step, run, progress, **told))

@@ -36,6 +36,11 @@ class Row:
         """The metric's name in metrics.json: `loss@2`, `test_accuracy`."""
         return f"{self.metric}@{self.epoch}" if self.epoch else self.metric
 
+    @property
+    def name(self) -> str:
+        """Experiment and key, as a chapter's file names a row."""
+        return f"{self.experiment}.{self.key}"
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -1,5 +1,6 @@
 """The checked configuration, and the plan that the rules ask for paths."""
 
+import json
 import os
 import sys
 
@@ -17,6 +18,25 @@ from kerasbook.plan import Plan, code_of
 from kerasbook.tracking import shown_uri
 from kerasbook.validation import read_yaml
 
+MISSING_VARIABLE = "KERASBOOK_MISSING"
+
+
+def missing_data(settings, catalogue):
+    """Data set -> why it cannot be had, where the configuration says to go on without.
+
+    Found out once, by the Snakemake that was called: its jobs' own learn it from there.
+    """
+    if settings.config.missing_data == "error":
+        return {}
+    if not workflow.is_main_process and MISSING_VARIABLE in os.environ:
+        return json.loads(os.environ[MISSING_VARIABLE])
+    from kerasbook import availability
+
+    found = availability.missing(catalogue, settings.data_needed(catalogue), settings.mirror)
+    reasons = {name: availability.reason(name, one) for name, one in found.items()}
+    os.environ[MISSING_VARIABLE] = json.dumps(reasons)
+    return reasons
+
 
 def read_plan():
     """Check the whole configuration before any job, and tell what is wrong in one message."""
@@ -25,7 +45,8 @@ def read_plan():
         for file in files:
             read_yaml(Path(file))  # a key that stands there twice, which Snakemake lets pass
         settings = load_settings(config, ", ".join(files) or "the configuration")
-        return Plan(settings, load_catalogue(Path("config/datasets.yaml")))
+        catalogue = load_catalogue(Path("config/datasets.yaml"))
+        return Plan(settings, catalogue, missing_data(settings, catalogue))
     except KerasbookError as error:
         raise WorkflowError(str(error)) from None
 

@@ -8,7 +8,7 @@ localrules:
 rule index:
     """The first page, and one row for each number of the ledger."""
     input:
-        pages=[PLAN.page(chapter)["page"] for chapter in PLAN.settings.selected],
+        pages=[PLAN.page(chapter)["page"] for chapter in PLAN.selected],
         ledger="config/published.tsv",
         templates=PLAN.templates(),
         code=code_of(Path("workflow/scripts/index.py")),
@@ -31,7 +31,7 @@ rule index:
         runtime=10,
     params:
         edition=PLAN.edition,
-        built=sorted(PLAN.settings.chapters),
+        reasons=PLAN.reasons(),
         tracking_uri=shown_uri(PLAN.settings.tracking_uri),
     script:
         "../scripts/index.py"

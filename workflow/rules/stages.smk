@@ -69,6 +69,7 @@ rule stage_train:
     """One experiment, one seed: the model, its history and its predictions."""
     input:
         unpack(PLAN.data_of),
+        raw=PLAN.raw_of,
         code=PLAN.code("train"),
     output:
         model=ensure(f"{PLAN.run}/weights.npz", non_empty=True),
@@ -148,6 +149,8 @@ rule stage_report:
         tracking=PLAN.tracking,
         chapter=lambda wildcards: PLAN.chapter(wildcards.chapter).file.model_dump(mode="json"),
         experiments=lambda wildcards: PLAN.experiments_table(wildcards.chapter),
+        absent=lambda wildcards: PLAN.absent[wildcards.chapter.split("_")[0]],
+        reasons=PLAN.reasons(),
         options=PLAN.command_options(),
     script:
         "report.py"

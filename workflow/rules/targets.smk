@@ -39,11 +39,11 @@ rule report:
         PLAN.all_targets("report"),
 
 
-for chapter_id in PLAN.settings.chapters:
+for chapter_id in PLAN.chapters:
 
     rule:
         name:
             chapter_id
         input:
-            PLAN.targets("report", chapter_id),
+            PLAN.targets("report", chapter_id) if PLAN.chapters[chapter_id].experiments else [],
         localrule: True

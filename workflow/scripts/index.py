@@ -9,9 +9,9 @@ from kerasbook.reporting import EDITION_NOTES, printed_of, write_rows
 from kerasbook.verdicts import Row, read_ledger
 
 
-def missing_row(row: Row, built: list[str]) -> dict:
+def missing_row(row: Row, reasons: dict[str, str]) -> dict:
     """A printed number of a chapter that was not run, and why."""
-    reason = "the chapter was not selected" if row.chapter in built else "no room for it yet"
+    reason = reasons.get(row.id, "the chapter was not selected")
     empty = dict.fromkeys(
         ("mean", "sd", "lower", "upper", "ours", "baseline", "baseline_name", "peer",
          "peer_source")
@@ -27,10 +27,10 @@ def missing_row(row: Row, built: list[str]) -> dict:
     }
 
 
-def index_of(pages: list[dict], ledger: list[Row], edition: str, built: list[str]) -> dict:
+def index_of(pages: list[dict], ledger: list[Row], edition: str, reasons: dict[str, str]) -> dict:
     """The data of the index page."""
     judged = {row["id"]: row for page in pages for row in page["rows"]}
-    rows = [judged.get(row.id) or missing_row(row, built) for row in ledger]
+    rows = [judged.get(row.id) or missing_row(row, reasons) for row in ledger]
     steps_done = [step for page in pages for step in page["provenance"]["steps"]]
     cards = []
     for page in pages:
@@ -77,7 +77,7 @@ def main(snakemake) -> None:
     pages = [read_json(file) for file in snakemake.input.pages]
     ledger = read_ledger(Path(snakemake.input.ledger))
     params = snakemake.params
-    index = index_of(pages, ledger, params.edition, params.built)
+    index = index_of(pages, ledger, params.edition, params.reasons)
     index["mlflow_command"] = mlflow_command(params.tracking_uri)
     folder = Path(snakemake.output.html).parent
     write_text(snakemake.output.html, html.render_index(index, folder))

@@ -6,11 +6,9 @@ import numpy as np
 
 from chapters.ch01_neural_network import network
 from kerasbook import steps
-from kerasbook.data import save_npz
-from kerasbook.files import write_json
 from kerasbook.processed import read_processed
 from kerasbook.tracking import log_dense_model, tracked
-from kerasbook.training import Progress, run_record, write_history
+from kerasbook.training import Progress, save_run
 
 # The history is sent to MLflow in one go: a call takes longer than an iteration.
 N_INPUTS, N_OUTPUTS = 2, 1
@@ -57,24 +55,17 @@ def main(snakemake) -> None:
         predictions = network.predict(x, trained)
         predict_ms = (time.perf_counter() - started) * 1000
         network.save(snakemake.output.model, trained)
-        write_history(snakemake.output.history, progress.history, first_epoch=0)
-        save_npz(
-            snakemake.output.predictions, predictions=predictions, learnt=learnt, held_out=kept
-        )
-        uri = log_dense_model(snakemake.output.model, x[:2])
-        parameters = sum(part.size for part in trained)
-        run.metrics({"parameters": parameters, "rows_per_second": progress.rows_per_second})
-        run.tags({"model_uri": uri})
-        record = run_record(
-            step,
+        save_run(
+            snakemake,
             run,
+            step,
             progress,
-            parameters=parameters,
-            device="cpu",
-            model_uri=uri,
+            {"predictions": predictions, "learnt": learnt, "held_out": kept},
+            parameters=sum(part.size for part in trained),
+            model_uri=log_dense_model(snakemake.output.model, x[:2]),
+            first_epoch=0,
             times={"predict_ms": predict_ms},
         )
-        write_json(snakemake.output.record, record)
 
 
 if "snakemake" in globals():

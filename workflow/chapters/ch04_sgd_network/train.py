@@ -4,11 +4,9 @@ import numpy as np
 
 from chapters.ch04_sgd_network import network
 from kerasbook import steps
-from kerasbook.data import save_npz
-from kerasbook.files import write_json
 from kerasbook.processed import read_processed
 from kerasbook.tracking import log_dense_model, tracked
-from kerasbook.training import Progress, run_record, write_history
+from kerasbook.training import Progress, save_run
 
 SCALES = {"raw": 1.0, "scaled": 1 / 255}
 DIGITS = 10
@@ -60,15 +58,10 @@ def main(snakemake) -> None:
             on_epoch=tell,
         )
         network.save(snakemake.output.model, parameters, scale)
-        write_history(snakemake.output.history, progress.history, first_epoch=0)
         outputs = network.forward(data["x_test"], parameters, scale)[-1]
-        save_npz(snakemake.output.predictions, outputs=outputs)
         uri = log_dense_model(snakemake.output.model, data["x_test"][:2].astype(np.float64))
         count = sum(part.size for group in parameters for part in group)
-        run.metrics({"parameters": count, "rows_per_second": progress.rows_per_second})
-        run.tags({"model_uri": uri})
-        record = run_record(step, run, progress, parameters=count, device="cpu", model_uri=uri)
-        write_json(snakemake.output.record, record)
+        save_run(snakemake, run, step, progress, {"outputs": outputs}, count, uri, first_epoch=0)
 
 
 if "snakemake" in globals():

@@ -5,10 +5,9 @@ from sklearn.neighbors import NearestCentroid
 
 from kerasbook import steps
 from kerasbook.data import save_npz
-from kerasbook.files import write_json
 from kerasbook.processed import read_processed
 from kerasbook.tracking import log_dense_model, tracked
-from kerasbook.training import Progress, run_record, write_history
+from kerasbook.training import Progress, save_run
 
 
 def rows(images: np.ndarray) -> np.ndarray:
@@ -50,18 +49,11 @@ def main(snakemake) -> None:
             scale=np.float64(1 / 255),
             linear_output=np.array(True),
         )
-        write_history(snakemake.output.history, progress.history, first_epoch=0)
-        save_npz(snakemake.output.predictions, digits=model.predict(x_test).astype(np.uint8))
+        digits = model.predict(x_test).astype(np.uint8)
         example = data["x_test"][:2].reshape(2, -1).astype(np.float64)
         uri = log_dense_model(snakemake.output.model, example)
-        run.metrics(
-            {"parameters": model.centroids_.size, "rows_per_second": progress.rows_per_second}
-        )
-        run.tags({"model_uri": uri})
-        record = run_record(
-            step, run, progress, parameters=model.centroids_.size, device="cpu", model_uri=uri
-        )
-        write_json(snakemake.output.record, record)
+        count = model.centroids_.size
+        save_run(snakemake, run, step, progress, {"digits": digits}, count, uri, first_epoch=0)
 
 
 if "snakemake" in globals():

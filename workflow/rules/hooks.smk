@@ -1,4 +1,5 @@
-"""The tracking store: made ready before the first job, swept of runs whose job died.
+"""Before the first job and after the last: the data that is to be fetched can be had, and
+the tracking store is made ready, and swept of runs whose job died.
 
 These are hooks and no rule. As a rule the store would be an `ancient` input of every
 job, and Snakemake 9.27 forgets the jobs behind such an input whenever the job before it
@@ -35,9 +36,42 @@ def call_tracking(action):
         print(done.stdout.strip(), file=sys.stderr)
 
 
+def stop_where_data_is_missing():
+    """One message, before the first job, of all that is to be fetched and cannot be had."""
+    wanted = {
+        job.wildcards.dataset
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name == "download_file"
+    }
+    if not wanted:
+        return
+    from kerasbook import availability
+
+    found = availability.missing(PLAN.catalogue, sorted(wanted), PLAN.settings.mirror)
+    if found:
+        raise WorkflowError(availability.message(found))
+
+
+def count_what_was_left_out():
+    """The last line on the screen, where the configuration said to go on without some data."""
+    reasons = PLAN.reasons()
+    if reasons:
+        print(
+            f"{len(reasons)} printed numbers are not run for want of data: "
+            f"{', '.join(sorted(PLAN.missing))}. The pages say why.",
+            file=sys.stderr,
+        )
+
+
 onstart:
+    stop_where_data_is_missing()
     call_tracking("start")
+
+
+onsuccess:
+    count_what_was_left_out()
 
 
 onerror:
     call_tracking("sweep")
+    count_what_was_left_out()
