@@ -262,6 +262,7 @@ def page() -> dict:
             "experiments": EXPERIMENTS,
             "figures": FIGURES,
             "faults": FAULTS,
+            "absent": {"vgg16": "the data set imagenet_vgg16 cannot be had"},
             "provenance": PROVENANCE,
         }
     )

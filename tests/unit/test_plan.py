@@ -10,6 +10,7 @@ from kerasbook import plan as plans
 from kerasbook.catalogue import load_catalogue
 from kerasbook.configuration import load_settings
 from kerasbook.plan import Plan, code_of
+from kerasbook.verdicts import read_ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 CH07 = "ch07_mnist_convnets"
@@ -94,6 +95,56 @@ def test_tracking_tree_has_every_experiment_with_its_labels():
     assert {slug: set(names) for slug, names in tree.items()} == {
         chapter.slug: set(chapter.experiments) for chapter in settings.chapters.values()
     }
+
+
+# ------------------------------------------------------------- data that cannot be had
+
+
+def without(missing, **values):
+    settings = load_settings({"edition": "book", **values})
+    return Plan(settings, load_catalogue(Path("config/datasets.yaml")), missing)
+
+
+def test_experiments_whose_data_is_missing_are_no_part_of_the_plan():
+    every, some = without({}), without({"intro_to_ann": "no network"})
+    assert "ch01" in every.selected
+    assert "ch01" not in some.selected
+    assert set(every.selected) - set(some.selected) == {"ch01"}
+    assert some.absent["ch01"] == dict.fromkeys(every.chapters["ch01"].experiments, "no network")
+    assert not some.absent["ch07"]
+    for stage in ("download", "preprocess", "train", "evaluate", "report"):
+        assert not [file for file in some.all_targets(stage) if "ch01" in file or "ann" in file]
+    assert "ch01_neural_network" in some.tracking_tree()
+
+
+def test_rows_without_data_carry_the_reason_and_no_others_do():
+    assert without({}).reasons() == {}
+    reasons = without({"intro_to_ann": "no network"}).reasons()
+    ledger = read_ledger(Path("config/published.tsv"))
+    assert reasons == {row.id: "no network" for row in ledger if row.chapter == "ch01"}
+
+
+def test_data_of_another_kind_of_use_takes_its_experiment_along(monkeypatch):
+    model = type(load_settings({}).chapters["ch07"].experiments["conv"])
+    monkeypatch.setattr(
+        model, "raw_data", lambda self: ["intro_to_ann"] if self.epochs == 9 else []
+    )
+    settings = load_settings({"edition": "book"})
+    conv = settings.chapters["ch07"].experiments["conv"]
+    settings.chapters["ch07"].experiments["conv"] = conv.model_copy(update={"epochs": 9})
+    assert "intro_to_ann" in settings.data_needed(load_catalogue(Path("config/datasets.yaml")))
+    catalogue = load_catalogue(Path("config/datasets.yaml"))
+    plan = Plan(settings, catalogue)
+    of = SimpleNamespace(chapter=CH07, experiment="conv")
+    assert plan.raw_of(of) == ["data/raw/intro_to_ann/intro_to_ann.csv"]
+    assert plan.raw_of(SimpleNamespace(chapter=CH07, experiment="conv_dense")) == []
+    assert "data/raw/intro_to_ann/intro_to_ann.csv" in plan.targets("download", "ch07")
+    left = Plan(settings, catalogue, {"intro_to_ann": "gone"})
+    assert left.absent["ch07"] == {"conv": "gone"}
+    assert {why for name, why in left.reasons().items() if name.startswith("ch07.conv.")} == {
+        "gone"
+    }
+    assert not [name for name in left.reasons() if name.startswith("ch07.conv_dense.")]
 
 
 # ------------------------------------------------------------------ code as an input

@@ -23,8 +23,11 @@ import atexit, json, os, sys
 def tell():
     name = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else ""
     heavy = [one for one in ("tensorflow", "keras", "mlflow", "sklearn") if one in sys.modules]
+    job = getattr(sys.modules["__main__"], "snakemake", None)
+    wildcards = dict(job.wildcards.items()) if job is not None else {}
+    told = {"script": name, "heavy": heavy, "rule": getattr(job, "rule", None), **wildcards}
     with open(os.path.join(os.path.dirname(__file__), f"{os.getpid()}.json"), "w") as file:
-        json.dump({"script": name, "heavy": heavy}, file)
+        json.dump(told, file)
 
 atexit.register(tell)
 """

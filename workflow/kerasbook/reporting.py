@@ -20,6 +20,7 @@ from kerasbook.files import read_json, write_json, write_text
 from kerasbook.steps import step_of
 from kerasbook.tracking import flat, tracked
 from kerasbook.training import read_history
+from kerasbook.validation import nearest
 from kerasbook.verdicts import (
     Row,
     Verdict,
@@ -116,17 +117,27 @@ class Results:
         Raises:
             KerasbookError: there is no such experiment or metric.
         """
-        try:
-            told = self.metrics[experiment]["summary"][metric]
-            return {**told, "mean": math.nan if told["mean"] is None else told["mean"]}
-        except KeyError as error:
-            raise KerasbookError(
-                f"{self.slug}: the text asks for {experiment}.{metric}; found no {error}."
-            ) from error
+        told = self._metrics_of(experiment, metric)["summary"].get(metric)
+        if told is None:
+            raise self._not_there(experiment, metric)
+        return {**told, "mean": math.nan if told["mean"] is None else told["mean"]}
+
+    def _metrics_of(self, experiment: str, metric: str) -> dict[str, Any]:
+        if experiment not in self.metrics:
+            raise self._not_there(experiment, metric)
+        return self.metrics[experiment]
+
+    def _not_there(self, experiment: str, metric: str) -> KerasbookError:
+        known = self.metrics.get(experiment, {}).get("summary", self.metrics)
+        missing = metric if experiment in self.metrics else experiment
+        return KerasbookError(
+            f"{self.slug}: the page asks for {experiment}.{metric}; found no '{missing}'"
+            f"{nearest(missing, list(known))}, expected one that the chapter's runs give."
+        )
 
     def by_seed(self, experiment: str, metric: str) -> dict[int, Any]:
         """A metric's (or a time's) value of each seed that has one; NaN of one that diverged."""
-        told = self.metrics[experiment]["seeds"]
+        told = self._metrics_of(experiment, metric)["seeds"]
         if not any(metric in values for values in told.values()):
             told = self.evaluated[experiment]["times"]
         values = {int(seed): one[metric] for seed, one in told.items() if metric in one}
@@ -444,6 +455,9 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
     def ours(experiment: str, metric: str, digits: int | None = None) -> str:
         if left_out(experiment):
             return NOT_RUN
+        first = next(iter(results.by_seed(experiment, metric).values()), None)
+        if isinstance(first, str):  # a shape, say, which has no mean
+            return first
         told = results.value(experiment, metric)
         mean = shown(experiment, metric, told["mean"], digits)
         if not told["sd"]:  # one seed, or a number that no seed changes

@@ -1,5 +1,6 @@
 """The checked configuration, and the plan that the rules ask for paths."""
 
+import atexit
 import json
 import os
 import sys

@@ -55,12 +55,15 @@ def stop_where_data_is_missing():
 def count_what_was_left_out():
     """The last line on the screen, where the configuration said to go on without some data."""
     reasons = PLAN.reasons()
-    if reasons:
-        print(
-            f"{len(reasons)} printed numbers are not run for want of data: "
-            f"{', '.join(sorted(PLAN.missing))}. The pages say why.",
-            file=sys.stderr,
-        )
+    print(
+        f"{len(reasons)} printed numbers are not run for want of data: "
+        f"{', '.join(sorted(PLAN.missing))}. The pages say why.",
+        file=sys.stderr,
+    )
+
+
+if workflow.is_main_process and PLAN.missing:
+    atexit.register(count_what_was_left_out)  # Snakemake's own last words come after its hooks
 
 
 onstart:
@@ -68,10 +71,5 @@ onstart:
     call_tracking("start")
 
 
-onsuccess:
-    count_what_was_left_out()
-
-
 onerror:
     call_tracking("sweep")
-    count_what_was_left_out()

@@ -1,0 +1,176 @@
+"""A chapter's results put together: which run or data set answers a printed number."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from kerasbook.data import save_npz
+from kerasbook.errors import KerasbookError
+from kerasbook.reporting import Results, judged_rows, render_text
+from kerasbook.verdicts import Row
+
+SLUG = "ch09_unsupervised"
+
+
+def row(name, printed, kind="constant"):
+    experiment, _, key = name.partition(".")
+    metric, _, epoch = key.partition("@")
+    return Row(f"ch09.{name}", "ch09", experiment, metric, epoch, printed, 1, kind, "")
+
+
+class Wildcards(dict):
+    __getattr__ = dict.__getitem__
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A function that writes the results of a chapter with two data sets and returns them."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(edition="book", absent=None, reasons=None):
+        folder = tmp_path / "results" / edition / SLUG
+        experiments = {
+            "cnn": {"title": "CNN", "variant": "as_printed", "settings": {"epochs": 3},
+                    "seeds": [1, 2], "printed_seed": None},
+            "kim": {"title": "Kim", "variant": "beyond", "settings": {"epochs": 9},
+                    "seeds": [1], "printed_seed": None},
+        }  # fmt: skip
+        values = {
+            "cnn": {"1": {"val_accuracy@1": 0.75, "sample": "said `so`"},
+                    "2": {"val_accuracy@1": 0.77, "sample": "else"}},
+            "kim": {"1": {"best": 0.81, "shape": "(10, 64)"}},
+        }  # fmt: skip
+        for name, seeds in values.items():
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            numbers = {key for one in seeds.values() for key in one if key[0] in "vb"}
+            summary = {
+                key: {"mean": float(np.mean([one[key] for one in seeds.values()])),
+                      "sd": 0.01 if len(seeds) > 1 else None, "n": len(seeds)}
+                for key in numbers
+            }  # fmt: skip
+            (folder / name / "metrics.json").write_text(
+                json.dumps({"seeds": seeds, "summary": summary})
+            )
+            runs = {seed: f"run-{name}-{seed}" for seed in seeds}
+            (folder / name / "evaluate.json").write_text(
+                json.dumps({"run_ids": runs, "times": {}, "evaluate_run_id": "e"})
+            )
+        abouts, data = [], []
+        facts = {"reviews": {"vocabulary": 18765}, "blogs": {"n_posts": 4842}}
+        for name, told in facts.items():
+            data.append(str(tmp_path / f"{name}.npz"))
+            save_npz(data[-1], x=np.full(3, len(name)))
+            abouts.append(str(tmp_path / f"{name}.json"))
+            about = {"dataset": name, "facts": told, "run_id": f"run-{name}"}
+            (tmp_path / f"{name}.json").write_text(json.dumps(about))
+        chapter = {
+            "facts": {"blogs": "blogs", "sentences": "reviews"}, "baselines": {}, "peers": {},
+            "answers": {"sentences.paper": "kim.best", "old.shape": "kim.shape"},
+        }  # fmt: skip
+        shown = {name: one for name, one in experiments.items() if name not in (absent or {})}
+        params = {
+            "edition": edition, "tracking": "t", "chapter": chapter, "experiments": shown,
+            "options": "-c2", "absent": absent or {}, "reasons": reasons or {},
+        }  # fmt: skip
+        names = list(shown)
+        snakemake = SimpleNamespace(
+            rule="ch09_report", threads=1, wildcards=Wildcards(chapter=SLUG),
+            params=Wildcards(params),
+            input=SimpleNamespace(
+                metrics=[str(folder / name / "metrics.json") for name in names],
+                about=abouts, data=data, uses=[],
+            ),
+        )  # fmt: skip
+        return Results(snakemake)
+
+    return make
+
+
+def judged(results, *rows):
+    return judged_rows(results, list(rows))
+
+
+def test_a_data_sets_facts_answer_the_rows_that_name_it(made):
+    posts, words = judged(
+        made(), row("blogs.n_posts", "4842"), row("sentences.vocabulary", "18765")
+    )
+    assert (posts["verdict"], posts["run_ids"]) == ("exact", ["run-blogs"])
+    assert (words["verdict"], words["run_ids"]) == ("exact", ["run-reviews"])
+    assert words["command"].endswith(
+        "--forcerun ch09_preprocess -- data/processed/book/ch09_unsupervised/reviews.npz"
+    )
+
+
+def test_another_experiment_may_answer_a_row(made):
+    [shape] = judged(made(), row("old.shape", "(10, 64)"))
+    assert (shape["verdict"], shape["ours"]) == ("exact", "(10, 64)")
+    assert shape["run_ids"] == ["run-kim-1"]
+    assert shape["command"].endswith("results/book/ch09_unsupervised/kim/metrics.json")
+    [paper] = judged(made(), row("sentences.paper", "0.816", "stochastic"))
+    assert (paper["verdict"], paper["mean"]) == ("not judged", 0.81)
+
+
+def test_an_experiments_own_name_answers_it(made):
+    [told] = judged(made(), row("cnn.val_accuracy@1", "0.76", "stochastic"))
+    assert (told["verdict"], told["n_seeds"]) == ("holds", 2)
+    assert told["run_ids"] == ["run-cnn-1", "run-cnn-2"]
+
+
+def test_a_number_that_nothing_produces_is_not_run(made):
+    [told] = judged(made(), row("nothing.loss", "1.0", "stochastic"))
+    assert (told["verdict"], told["run_ids"], told["command"]) == ("not run", [], "")
+
+
+def test_a_number_whose_data_is_missing_is_not_run_with_the_reason_in_every_edition(made):
+    reason = {"ch09.kim.best": "the weights cannot be had"}
+    for edition in ("book", "bundled"):
+        results = made(edition, {"kim": "the weights cannot be had"}, reason)
+        assert not results.has("kim")
+        [told] = judged(results, row("kim.best", "0.8", "stochastic"))
+        assert (told["verdict"], told["reason"]) == ("not run", "the weights cannot be had")
+
+
+def test_data_of_each_set_and_none_of_one_that_is_not_there(made):
+    results = made()
+    assert results.data_of("blogs")["x"].tolist() == [5, 5, 5]
+    assert results.data["x"].tolist() == [7, 7, 7]
+    assert results.data_of("glove") is None
+    assert results.about_of("glove") is None
+
+
+def text(tmp_path, results, source):
+    path = tmp_path / "text.md"
+    path.write_text(source, encoding="utf-8")
+    return render_text(path, results, [])
+
+
+def test_text_names_the_data_set_whose_fact_it_tells(made, tmp_path):
+    said = text(tmp_path, made(), "{{ fact('vocabulary') }} {{ fact('n_posts', 'blogs') }}")
+    assert said == "18,765 4,842"
+
+
+def test_text_of_what_was_left_out_says_so(made, tmp_path):
+    results = made(absent={"kim": "no weights"})
+    source = (
+        "{{ ours('kim', 'best') }} {{ setting('kim', 'epochs') }} {{ quoted('kim', 'shape') }} "
+        "{{ printed_seed('kim', 'best') }} {{ fact('a', 'glove') }} {{ has('kim') }} "
+        "{{ has('cnn') }} {{ setting('cnn', 'epochs') }}"
+    )
+    assert text(tmp_path, results, source) == "(not run) " * 5 + "False True 3"
+
+
+def test_a_misspelt_experiment_is_no_experiment_that_was_left_out(made, tmp_path):
+    with pytest.raises(KerasbookError, match=r"asks for kin\.best"):
+        text(tmp_path, made(absent={"kim": "no weights"}), "{{ ours('kin', 'best') }}")
+
+
+def test_a_quoted_text_cannot_end_its_block(made, tmp_path):
+    results = made()
+    results.metrics["cnn"]["seeds"]["1"]["sample"] = "x\n```\n<b>y</b> ```` z"
+    said = text(tmp_path, results, "{{ quoted('cnn', 'sample') }}")
+    fence = said.splitlines()[1]
+    assert set(fence) == {"`"}
+    assert len(fence) > 4
+    assert said.splitlines()[-1] == fence

@@ -1,0 +1,79 @@
+"""Data that cannot be had: everything stops before the first job, or the rest is run."""
+
+import csv
+import shutil
+
+import pytest
+
+from kerasbook.verdicts import read_ledger
+
+pytestmark = pytest.mark.slow
+
+BOOK = ("--configfile", "config/book.yaml", "--config")
+
+
+def rows_of(project):
+    path = project.folder / "results/book/reproduction.tsv"
+    with open(path, encoding="utf-8", newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file, delimiter="\t")}
+
+
+def ledger_of(chapter):
+    return [row.id for row in read_ledger("config/published.tsv") if row.chapter == chapter]
+
+
+def last_line(output):
+    return [line for line in output.splitlines() if line.strip()][-1]
+
+
+def test_error_lists_all_that_is_missing_before_the_first_job(project):
+    status, output = project.run("-c1", *BOOK, "chapters=[ch01,ch06]")
+    assert status != 0
+    for part in (
+        "intro_to_ann.csv", "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz",
+        "https://raw.githubusercontent.com/", "mirror", "missing_data",
+    ):  # fmt: skip
+        assert part in output
+    assert "Traceback" not in output
+    assert not (project.folder / "results/book").exists()
+    assert not list((project.folder / "data/raw").glob("**/*.csv"))
+
+
+def test_error_speaks_of_what_was_asked_for_alone(project):
+    status, output = project.run("-c1", *BOOK, "seeds=[1]", "--", "ch01")
+    assert status != 0
+    assert "intro_to_ann.csv" in output
+    assert "train-images" not in output
+
+
+def test_skip_without_any_data_tells_every_row_why(project):
+    output = project.succeed("-c1", *BOOK, "missing_data=skip", "chapters=[ch06]")
+    rows = rows_of(project)
+    ids = ledger_of("ch06")
+    assert ids
+    for name in ids:
+        assert rows[name]["verdict"] == "not run"
+        assert "mnist" in rows[name]["reason"]
+        assert str(project.folder) not in rows[name]["reason"]
+    assert rows[ledger_of("ch01")[0]]["reason"] == "the chapter was not selected"
+    assert last_line(output).startswith(f"{len(ids)} printed numbers are not run")
+    assert "mnist" in last_line(output)
+    page = (project.folder / "results/book/index.html").read_text(encoding="utf-8")
+    assert "mnist" in page
+
+
+@pytest.mark.book
+def test_skip_runs_all_the_rest_and_the_pages_say_why(project, mirror, tmp_path):
+    some = tmp_path / "some"
+    (some / "ann").mkdir(parents=True)
+    shutil.copy(mirror / "ann/intro_to_ann.csv", some / "ann")
+    told = ["missing_data=skip", "chapters=[ch01,ch06]", "seeds=[1]", f"mirror={some}"]
+    output = project.succeed("-c2", *BOOK, *told)
+    rows = rows_of(project)
+    assert {rows[name]["verdict"] for name in ledger_of("ch06")} == {"not run"}
+    assert {rows[name]["verdict"] for name in ledger_of("ch01")} == {"exact", "not judged"}
+    assert last_line(output).startswith(f"{len(ledger_of('ch06'))} printed numbers")
+    # With the data there, the next call makes what was left out, and the index anew.
+    output = project.succeed("-n", *BOOK, *told[:-1], f"mirror={mirror}")
+    assert "ch06_train" in output
+    assert "ch01_train" not in output
