@@ -6,6 +6,7 @@
 After `times` requests an address behaves well; what was asked is kept in `server.requests`.
 """
 
+import base64
 import re
 import socket
 import threading
@@ -27,9 +28,12 @@ class Behaviour:
     wrong_range: bool = False  # 206 that starts elsewhere
     declare_length: bool = True
     cut_after: int | None = None  # bytes of the answer after which the connection ends
+    wait: float = 0.0  # seconds before anything is said
     pause: float = 0.0  # seconds before each block
     block: int = 1 << 16
     stall_after: int | None = None  # bytes after which nothing more comes
+    head_status: int = 200  # other than 200: what HEAD gets, whatever GET gets
+    login: tuple[str, str] | None = None  # other names and keys get 401
     times: int | None = None  # requests for which this holds; None: always
 
 
@@ -40,17 +44,26 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        body, behaviour = self.server.owner.next_answer(self.path, dict(self.headers))
+        body, behaviour = self.server.owner.next_answer(self.command, self.path, dict(self.headers))
         try:
             self._answer(body, behaviour)
         except OSError:
             self.close_connection = True
 
+    do_HEAD = do_GET
+
     def _answer(self, body: bytes | None, behaviour: Behaviour) -> None:
+        self.server.owner.closing.wait(behaviour.wait)
         if body is None:
             self._plain(404, {})
             return
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if behaviour.login and self.headers.get("Authorization") != basic(*behaviour.login):
+            self._plain(401, {"WWW-Authenticate": "Basic"})
+            return
+        if self.command == "HEAD" and behaviour.head_status != 200:
+            self._plain(behaviour.head_status, {})
+            return
+        asked = re.fullmatch(r"bytes=(\d+)-\d*", self.headers.get("Range", ""))
         if behaviour.status != 200:
             self._plain(behaviour.status, behaviour.headers)
             return
@@ -89,6 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Connection", "close")
         self.end_headers()
+        if self.command == "HEAD":
+            return
         sent = body if behaviour.cut_after is None else body[: behaviour.cut_after]
         for at in range(0, len(sent), behaviour.block):
             if behaviour.stall_after is not None and at >= behaviour.stall_after:
@@ -107,6 +122,7 @@ class MisbehavingServer:
     def __init__(self):
         self.closing = threading.Event()
         self.requests: list[tuple[str, dict]] = []
+        self.methods: list[tuple[str, str]] = []
         self._served: dict[str, tuple[bytes, list[Behaviour]]] = {}
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -138,9 +154,10 @@ class MisbehavingServer:
             self._counts["/" + path] = 0
         return f"{self.address}/{path}"
 
-    def next_answer(self, path: str, headers: dict) -> tuple[bytes | None, Behaviour]:
+    def next_answer(self, method: str, path: str, headers: dict) -> tuple[bytes | None, Behaviour]:
         with self._lock:
             self.requests.append((path, headers))
+            self.methods.append((method, path))
             if path not in self._served:
                 return None, Behaviour()
             body, behaviours = self._served[path]
@@ -155,6 +172,11 @@ class MisbehavingServer:
     def ranges(self, path: str) -> list[str | None]:
         """The Range of each request for `path`, None where the whole was asked."""
         return [headers.get("Range") for at, headers in self.requests if at == "/" + path]
+
+
+def basic(name: str, key: str) -> str:
+    """The header by which a client tells its name and key."""
+    return "Basic " + base64.b64encode(f"{name}:{key}".encode()).decode()
 
 
 def closed_port() -> int:

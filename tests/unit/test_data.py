@@ -2,16 +2,20 @@
 
 import gzip
 import hashlib
+import pickle
 import struct
+import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kerasbook import data
+from kerasbook import bundled, data, texts
 from kerasbook.catalogue import load_catalogue
+from kerasbook.download import require_file
 from kerasbook.errors import KerasbookError
+from tests.unit.archive_examples import zipped
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -237,7 +241,7 @@ def test_missing_points(tmp_path):
 
 @pytest.fixture(scope="module")
 def digits():
-    return data.make_digits()
+    return bundled.make_digits()
 
 
 def test_digits_have_the_form_of_mnist(digits):
@@ -275,14 +279,14 @@ def test_digits_are_split_once_for_all_by_class(digits):
 
 
 def test_digits_are_the_same_in_every_call(digits):
-    assert digest(data.make_digits()) == digest(digits)
+    assert digest(bundled.make_digits()) == digest(digits)
 
 
 def test_two_moons():
-    x, y = data.make_two_moons()
+    x, y = bundled.make_two_moons()
     assert (x.shape, x.dtype, y.dtype) == ((500, 2), np.float64, np.int64)
     assert np.bincount(y).tolist() == [250, 250]
-    assert digest(dict(zip("xy", data.make_two_moons()))) == digest({"x": x, "y": y})
+    assert digest(dict(zip("xy", bundled.make_two_moons()))) == digest({"x": x, "y": y})
     # A straight line must not solve them, or the chapter has nothing to show.
     line = np.linalg.lstsq(np.c_[x, np.ones(500)], y, rcond=None)[0]
     assert 0.8 < ((np.c_[x, np.ones(500)] @ line > 0.5) == y).mean() < 0.95
@@ -291,8 +295,8 @@ def test_two_moons():
 def test_bundled_data_does_not_touch_the_global_random_state():
     np.random.seed(7)
     before = np.random.get_state()[1].copy()
-    data.make_two_moons()
-    data.make_digits()
+    bundled.make_two_moons()
+    bundled.make_digits()
     assert np.array_equal(before, np.random.get_state()[1])
 
 
@@ -311,7 +315,7 @@ def test_stratified_rows_beyond_the_rows_there_are():
 
 
 def test_smoke_cuts_images_and_labels_alike(digits):
-    smoke = data.make_smoke(digits)
+    smoke = data.make_smoke(digits, "idx_images")
     assert smoke["x_train"].shape == (300, 28, 28)
     assert smoke["x_test"].shape == (100, 28, 28)
     label_of = {x.tobytes(): y for x, y in zip(digits["x_test"], digits["y_test"])}
@@ -322,18 +326,91 @@ def test_smoke_cuts_images_and_labels_alike(digits):
 # ---------------------------------------------------------------------------- load_dataset
 
 
+def write_raw(folder: Path, catalogue) -> None:
+    """A small file for each of the book's data sets that are read into arrays."""
+    write_mnist(folder / "mnist", catalogue.get("mnist"))
+    for name in ("intro_to_ann", "otto", "nietzsche", "blogs", "movie_reviews"):
+        (folder / name).mkdir()
+    write_points(folder / "intro_to_ann", f"{HEADER}\r1,2,1\r3,4,0")
+    features = ",".join(f"feat_{number}" for number in range(1, 94))
+    row = ",".join("7" * 93)
+    for name, table in (
+        ("train.csv", f"id,{features},target\n1,{row},Class_2\n2,{row},Class_9\n"),
+        ("test.csv", f"id,{features}\n1,{row}\n2,{row}\n"),
+    ):
+        packed = zipped([(name, table.encode())])
+        (folder / "otto" / f"{name}.zip").write_bytes(packed)
+    (folder / "nietzsche" / "nietzsche.txt").write_bytes(b"Supposing that truth")
+    for sex in ("female", "male"):
+        posts = pickle.dumps([f"a {sex} post"], 2)
+        (folder / "blogs" / f"{sex}_blog_list.txt").write_bytes(posts)
+    for label in ("neg", "pos"):
+        (folder / "movie_reviews" / f"rt-polarity.{label}").write_bytes(b"a caf\xe9 \n")
+
+
+def types(arrays: dict[str, np.ndarray]) -> dict[str, tuple]:
+    """Types and dimensions; texts of whatever length."""
+    return {
+        name: ("text" if array.dtype.kind == "U" else array.dtype, array.ndim)
+        for name, array in arrays.items()
+    }
+
+
 def test_each_edition_has_the_same_names_and_types(tmp_path, catalogue):
-    write_mnist(tmp_path / "mnist", catalogue.get("mnist"))
-    (tmp_path / "intro_to_ann").mkdir()
-    write_points(tmp_path / "intro_to_ann", f"{HEADER}\r1,2,1\r3,4,0")
-    for name, rows in (("mnist", {"x_train": 6}), ("intro_to_ann", {"x": 2})):
+    write_raw(tmp_path, catalogue)
+    for name, row in (
+        ("mnist", "x_train"),
+        ("intro_to_ann", "x"),
+        ("otto", "y_train"),
+        ("nietzsche", "text"),
+        ("blogs", "labels"),
+        ("movie_reviews", "labels"),
+    ):
         book = data.load_dataset(name, catalogue, tmp_path, "book")
-        assert {key: len(book[key]) for key in rows} == rows
-        for edition in ("bundled", "smoke"):
+        assert len(book[row]) < 30
+        sizes = [len(book[row])]
+        for edition in ("smoke", "bundled"):
             other = data.load_dataset(name, catalogue, tmp_path / "nowhere", edition)
-            assert {k: (v.dtype, v.shape[1:]) for k, v in other.items()} == {
-                k: (v.dtype, v.shape[1:]) for k, v in book.items()
-            }
+            sizes.append(len(other[row]))
+            assert types(other) == types(book)
+            if name != "otto":  # 93 columns, its stand-in 64
+                assert {k: v.shape[1:] for k, v in other.items()} == {
+                    k: v.shape[1:] for k, v in book.items()
+                }
+        assert sizes == sorted(sizes)
+        assert len(set(sizes)) == 3
+
+
+def test_pictures_come_from_their_module(tmp_path, catalogue):
+    arrays = data.load_dataset("imagenet_samples", catalogue, tmp_path, "bundled")
+    assert arrays["names"].tolist() == ["china", "flower", "hopper"]
+    smoke = data.load_dataset("hymenoptera", catalogue, tmp_path, "smoke")
+    whole = data.load_dataset("hymenoptera", catalogue, tmp_path, "bundled")
+    assert 0 < len(smoke["x_train"]) < len(whole["x_train"])
+    with pytest.raises(KerasbookError, match=r"hymenoptera_data\.zip: not found"):
+        data.load_dataset("hymenoptera", catalogue, tmp_path, "book")
+    with pytest.raises(KerasbookError, match=r"apricot_565\.jpeg: cannot be read"):
+        data.load_dataset("imagenet_samples", catalogue, tmp_path, "book")
+
+
+@pytest.mark.parametrize("edition", ["book", "bundled", "smoke"])
+@pytest.mark.parametrize("name", ["imagenet_vgg16", "imagenet_classes", "glove"])
+def test_files_that_are_read_as_they_are_have_no_arrays(tmp_path, catalogue, name, edition):
+    with pytest.raises(KerasbookError, match=r"are read as they are; .* raw_data\(\)"):
+        data.load_dataset(name, catalogue, tmp_path, edition)
+
+
+def test_smoke_texts_keep_the_shares_of_labels_and_parts(tmp_path, catalogue):
+    smoke = data.load_dataset("imdb", catalogue, tmp_path, "smoke")
+    groups = np.bincount(2 * smoke["split"].astype(int) + smoke["labels"])
+    assert groups.sum() == len(smoke["offsets"]) - 1 == data.SMOKE_TEXTS
+    assert groups[0] == groups[1]
+    assert groups[2] == groups[3]
+    assert abs(groups[0] - 2 * groups[2]) <= 1
+    whole = data.load_dataset("imdb", catalogue, tmp_path, "bundled")
+    assert set(texts.unpack(smoke["texts"], smoke["offsets"])) <= set(
+        texts.unpack(whole["texts"], whole["offsets"])
+    )
 
 
 def test_smoke_edition_is_small(tmp_path, catalogue):
@@ -429,7 +506,7 @@ def raw(mirror, catalogue, tmp_path) -> Path:
         for entry in dataset.files:
             link = tmp_path / name / entry.name
             link.parent.mkdir(exist_ok=True)
-            link.symlink_to(mirror / entry.mirror)
+            link.symlink_to(mirror / entry.mirror)  # a file that is not there is not read
     return tmp_path
 
 
@@ -448,3 +525,31 @@ def test_the_books_points(raw, catalogue):
     assert arrays["x"].shape == (500, 2)
     assert arrays["x"][0].tolist() == [2.067788388, 0.258133225]
     assert np.bincount(arrays["y"]).tolist() == [250, 250]
+
+
+@pytest.mark.book
+@pytest.mark.parametrize(
+    ("name", "shapes"),
+    [
+        ("otto", {"x_train": (61_878, 93), "x_test": (144_368, 93), "classes": (9,)}),
+        ("nietzsche", {"text": (600_901,)}),
+        ("blogs", {"labels": (4863,), "offsets": (4864,)}),
+        ("movie_reviews", {"labels": (10_662,)}),
+        ("imdb", {"labels": (50_000,), "split": (50_000,), "texts": (65_477_753,)}),
+        ("imagenet_samples", {"names": (6,)}),
+        ("hymenoptera", {"y_train": (244,), "y_val": (153,), "left_out": (1, 2)}),
+    ],
+)
+def test_the_books_other_data(raw, catalogue, name, shapes):
+    arrays = data.load_dataset(name, catalogue, raw, "book")
+    assert {key: arrays[key].shape for key in shapes} == shapes
+
+
+@pytest.mark.book
+def test_imdb_is_checked_and_read_in_seconds(raw, catalogue):
+    """One pass for the digest and one for the arrays; the limit is that of all preprocessing."""
+    entry = catalogue.get("imdb").files[0]
+    began = time.process_time()
+    require_file(raw / "imdb" / entry.name, entry)
+    data.load_dataset("imdb", catalogue, raw, "book")
+    assert time.process_time() - began < 20

@@ -122,6 +122,8 @@ def test_rows_without_data_carry_the_reason_and_no_others_do():
     reasons = without({"intro_to_ann": "no network"}).reasons()
     ledger = read_ledger(Path("config/published.tsv"))
     assert reasons == {row.id: "no network" for row in ledger if row.chapter == "ch01"}
+    # A chapter that was not selected is not run for that reason.
+    assert without({"intro_to_ann": "no network"}, chapters=["ch07"]).reasons() == {}
 
 
 def test_data_of_another_kind_of_use_takes_its_experiment_along(monkeypatch):

@@ -1,17 +1,21 @@
-"""The data sets as arrays: files parsed with every field checked, and the bundled ones made."""
+"""The data sets as arrays: files parsed with every field checked, or the bundled ones made."""
 
 import gzip
 import math
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from kerasbook import bundled, texts
 from kerasbook.catalogue import Catalogue, Dataset
 from kerasbook.errors import KerasbookError
 from kerasbook.files import written_whole
+from kerasbook.tables import load_otto
+from kerasbook.texts import Arrays
 
 # The type codes of the idx format; all values are big-endian.
 IDX_TYPES = {
@@ -26,20 +30,28 @@ IDX_TYPES = {
 LARGEST_IDX = 1 << 28
 POINTS_HEADER = ["Feature1", "Feature2", "Target"]
 
-DIGITS_TEST_ROWS = 360
-DIGITS_SPLIT_SEED = 0
-MOONS_ROWS = 500
-MOONS_NOISE = 0.2
-MOONS_SEED = 0
-
 SMOKE_TRAIN_IMAGES = 300
 SMOKE_TEST_IMAGES = 100
 SMOKE_POINTS = 60
+SMOKE_TEXTS = 160
+SMOKE_TEXT_BYTES = 20_000
 
 
-def load_dataset(
-    name: str, catalogue: Catalogue, raw_folder: str | Path, edition: str
-) -> dict[str, np.ndarray]:
+# The data sets that are made and not read.
+MAKERS: dict[str, Callable[[], Arrays]] = {
+    "digits": bundled.make_digits,
+    "two_moons": lambda: dict(zip("xy", bundled.make_two_moons())),
+    "digit_counts": bundled.make_digit_counts,
+    "help_topics": bundled.make_help_topics,
+    "docstrings": bundled.make_docstrings,
+    "docstring_sentences": bundled.make_docstring_sentences,
+    "docstring_paragraphs": bundled.make_docstring_paragraphs,
+    "photographs": lambda: _pictures().make_photographs(),
+    "photo_patches": lambda: _pictures().make_photo_patches(),
+}
+
+
+def load_dataset(name: str, catalogue: Catalogue, raw_folder: str | Path, edition: str) -> Arrays:
     """The arrays of data set `name`, or of what stands for it in `edition`.
 
     Args:
@@ -48,30 +60,82 @@ def load_dataset(
             (`data/raw`); not read for bundled data.
 
     Returns:
-        Points: `x` (n, 2) float64, `y` (n,) int64. Images: `x_train`, `x_test`
-        (n, 28, 28) uint8, `y_train`, `y_test` (n,) uint8. In the smoke edition cut
-        to `SMOKE_POINTS`, `SMOKE_TRAIN_IMAGES` and `SMOKE_TEST_IMAGES` rows.
+        By the kind of the data set, the same in all editions; in the smoke edition cut to
+        a few rows:
+
+        - csv_points: `x` (n, 2) float64, `y` (n,) int64.
+        - idx_images: `x_train`, `x_test` (n, 28, 28) uint8, `y_train`, `y_test` (n,) uint8.
+        - tables: `x_train` (n, f), `x_test` (m, f) uint16 counts, `y_train` (n,) uint8 from 0
+          in the order of `classes` (k,) str, `id_test` (m,) int64.
+        - text: `text` (n,) uint8, the file's bytes.
+        - labelled_texts: `texts` uint8 and `offsets` int64 (`texts.unpack`), `labels` (n,)
+          uint8, `label_names` (2,) str; with a published split also `split` (n,) uint8,
+          0 for training and 1 for test.
+        - pictures, picture_folders: as `pictures.load_pictures` and
+          `pictures.load_picture_folders`.
 
     Raises:
-        KerasbookError: unknown data set or edition, or a file is missing or wrong.
+        KerasbookError: unknown data set or edition, a kind whose files are read as they are
+            (weights, word vectors, names of classes), or a file is missing or wrong.
     """
     actual = catalogue.resolve(name, edition)
     dataset = catalogue.get(actual)
-    folder = Path(raw_folder) / actual
-    if dataset.kind == "idx_images":
-        arrays = load_idx_images(folder, dataset)
-    elif dataset.kind == "csv_points":
-        arrays = dict(zip("xy", load_points(folder / dataset.by_role("table").name)))
-    elif actual == "digits":
-        arrays = make_digits()
-    elif actual == "two_moons":
-        arrays = dict(zip("xy", make_two_moons()))
-    else:
+    if dataset.kind not in READERS:
         raise KerasbookError(
-            f"data set '{actual}': found kind 'bundled', expected one of: digits, two_moons; "
-            "other bundled data has no code that makes it."
+            f"data set '{actual}': found the kind {dataset.kind}, whose files are read as they "
+            f"are; expected one of: {', '.join(READERS)}. Name it in the experiment's raw_data()."
         )
-    return make_smoke(arrays) if edition == "smoke" else arrays
+    if dataset.bundled:
+        if actual not in MAKERS:
+            raise KerasbookError(
+                f"data set '{actual}': found no files, expected one of: {', '.join(MAKERS)}; "
+                "other bundled data has no code that makes it."
+            )
+        arrays = MAKERS[actual]()
+    else:
+        arrays = READERS[dataset.kind](Path(raw_folder) / actual, dataset)
+    return make_smoke(arrays, dataset.kind) if edition == "smoke" else arrays
+
+
+def _pictures():
+    """The module of pictures, which imports Pillow."""
+    from kerasbook import pictures
+
+    return pictures
+
+
+def _read_tables(folder: Path, dataset: Dataset) -> Arrays:
+    train, test = dataset.by_role("train_table"), dataset.by_role("test_table")
+    most = max(train.content_bytes, test.content_bytes)
+    return load_otto(folder / train.name, folder / test.name, most)
+
+
+def _read_labelled_texts(folder: Path, dataset: Dataset) -> Arrays:
+    names = {entry.role: folder / entry.name for entry in dataset.files}
+    if "review_archive" in names:
+        most = dataset.by_role("review_archive").content_bytes
+        return texts.load_reviews(names["review_archive"], most)
+    if "pickled_female" in names:
+        return texts.load_posts(names["pickled_female"], names["pickled_male"])
+    return texts.load_lines(names["negative_lines"], names["positive_lines"])
+
+
+# How the files of a kind are read; kinds that are not here have no arrays.
+READERS: dict[str, Callable[[Path, Dataset], Arrays]] = {
+    "csv_points": lambda folder, dataset: dict(
+        zip("xy", load_points(folder / dataset.by_role("table").name))
+    ),
+    "idx_images": lambda folder, dataset: load_idx_images(folder, dataset),
+    "tables": _read_tables,
+    "text": lambda folder, dataset: texts.load_text(folder / dataset.by_role("text").name),
+    "labelled_texts": _read_labelled_texts,
+    "pictures": lambda folder, dataset: _pictures().load_pictures(
+        folder / entry.name for entry in dataset.files
+    ),
+    "picture_folders": lambda folder, dataset: _pictures().load_picture_folders(
+        folder / dataset.by_role("picture_archive").name
+    ),
+}
 
 
 # ---------------------------------------------------------------------------- idx
@@ -266,72 +330,39 @@ def _point(path: Path, number: int, line: str) -> tuple[float, float, int]:
     return x0, x1, int(cells[2])
 
 
-# ---------------------------------------------------------------------------- bundled data
+# ---------------------------------------------------------------------------- the smoke edition
 
 
-def make_digits() -> dict[str, np.ndarray]:
-    """scikit-learn's 1,797 handwritten digits in the form of MNIST.
-
-    Each image of 8 x 8 pixels from 0 to 16 is enlarged 2.5 times to 20 x 20 by
-    bilinear interpolation with paper (0) outside, scaled to 0..255, rounded, and
-    set in a border of 4 pixels, so that a digit fills the middle 20 x 20 of 28 x 28
-    as in MNIST. The split is stratified by digit and fixed: 360 test rows, the
-    rest for training. The same writers are in both parts, unlike in MNIST.
-
-    Returns:
-        `x_train`, `x_test` (n, 28, 28) uint8, `y_train`, `y_test` (n,) uint8.
-    """
-    from scipy import ndimage
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    digits = load_digits()
-    # The first factor is 1: scipy then interpolates within the images only.
-    large = ndimage.zoom(
-        digits.images, (1, 2.5, 2.5), order=1, mode="grid-constant", cval=0.0, grid_mode=True
-    )
-    pixels = np.rint(large * (255 / 16)).astype(np.uint8)
-    images = np.pad(pixels, ((0, 0), (4, 4), (4, 4)))
-    labels = digits.target.astype(np.uint8)
-    x_train, x_test, y_train, y_test = train_test_split(
-        images,
-        labels,
-        test_size=DIGITS_TEST_ROWS,
-        random_state=DIGITS_SPLIT_SEED,
-        stratify=labels,
-    )
-    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-
-
-def make_two_moons() -> tuple[np.ndarray, np.ndarray]:
-    """Two interleaving half-moons with noise, as many points as the book's table, fixed seed.
-
-    Returns:
-        x (500, 2) float64 and y (500,) int64, half of them 1, in random order.
-    """
-    from sklearn.datasets import make_moons
-
-    x, y = make_moons(MOONS_ROWS, noise=MOONS_NOISE, random_state=MOONS_SEED)
-    return x, y.astype(np.int64)
-
-
-def make_smoke(
-    arrays: dict[str, np.ndarray],
-    train: int = SMOKE_TRAIN_IMAGES,
-    test: int = SMOKE_TEST_IMAGES,
-    points: int = SMOKE_POINTS,
-) -> dict[str, np.ndarray]:
-    """The arrays cut to a few rows that keep the shares of the classes.
+def make_smoke(arrays: Arrays, kind: str) -> Arrays:
+    """The arrays of a data set cut to a few rows that keep the shares of the classes.
 
     Args:
-        arrays: as `load_dataset` returns them; each x is cut like its y.
-        train, test, points: rows to keep of `*_train`, `*_test`, and of `x` and `y`.
+        arrays: as `load_dataset` returns them for data of that kind.
     """
-    cut = {}
-    for suffix, limit in (("_train", train), ("_test", test), ("", points)):
-        if f"y{suffix}" in arrays:
-            rows = stratified_rows(arrays[f"y{suffix}"], limit)
-            cut |= {f"{name}{suffix}": arrays[f"{name}{suffix}"][rows] for name in "xy"}
+    if kind == "text":
+        return {"text": arrays["text"][:SMOKE_TEXT_BYTES]}
+    if kind == "labelled_texts":
+        groups = arrays["labels"].astype(np.int64)
+        groups += len(arrays["label_names"]) * arrays.get("split", np.zeros_like(groups))
+        return texts.cut_texts(arrays, stratified_rows(groups, SMOKE_TEXTS))
+    if kind == "pictures":
+        return arrays
+    if kind == "picture_folders":
+        return _pictures().smoke_folders(arrays)
+    cut = dict(arrays)
+    limits = {"_train": SMOKE_TRAIN_IMAGES, "_test": SMOKE_TEST_IMAGES, "": SMOKE_POINTS}
+    for suffix, limit in limits.items():
+        if f"x{suffix}" not in arrays:
+            continue
+        labels = arrays.get(f"y{suffix}")  # None: a table for which only the judges know them
+        rows = (
+            np.arange(min(limit, len(arrays[f"x{suffix}"])))
+            if labels is None
+            else stratified_rows(labels, limit)
+        )
+        for name in ("x", "y", "id"):
+            if f"{name}{suffix}" in arrays:
+                cut[f"{name}{suffix}"] = arrays[f"{name}{suffix}"][rows]
     return cut
 
 

@@ -16,7 +16,7 @@ import os
 import random
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -27,6 +27,7 @@ import requests
 import urllib3
 
 from kerasbook.catalogue import FileEntry
+from kerasbook.contents import members_digest, tensors_digest
 from kerasbook.errors import KerasbookError
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,11 @@ PROJECT = Path(__file__).resolve().parents[2]
 LONGEST_WAIT = 60.0
 SECONDS_BETWEEN_LINES = 5.0
 RETRIED = {408, 425, 429}
+NO_SUCH_FILE = "no such file"
+AN_HTML_PAGE = "but with an HTML page in place of the file (a login page, a proxy's notice?)"
+# The only place where a user's Kaggle name and key are sent.
+KAGGLE = "https://www.kaggle.com"
+KAGGLE_VARIABLES = ("KAGGLE_USERNAME", "KAGGLE_KEY")
 
 
 class _SourceFailed(Exception):
@@ -128,7 +134,7 @@ def _from_first_good_source(
     part = _Part(target)
     faults = []
     try:
-        for source in _sources(entry, mirror):
+        for source in sources(entry, mirror):
             try:
                 if isinstance(source, Path):
                     found = _copy(source, entry, part)
@@ -148,15 +154,55 @@ def _from_first_good_source(
     raise KerasbookError(
         f"{target}: found no source that gives this file of data set '{dataset_name}'. Tried:\n"
         + "\n".join(faults)
-        + f"\nExpected {entry.bytes or entry.content_bytes:,} bytes whose content has the SHA-256 "
-        f"{entry.content_sha256}. Check the network, or put the file at {entry.mirror} in a "
-        "folder of yours and name that folder as `mirror:` in the configuration or as "
-        "KERASBOOK_MIRROR in the environment; without either, the bundled edition needs no "
-        "download."
+        + f"\nExpected {described(entry)}. How to get it:\n"
+        + "\n".join(f"  - {way}" for way in how_to_get([entry]))
     )
 
 
-def _sources(entry: FileEntry, mirror: str | None) -> Iterator[Path | str]:
+def expected_size(entry: FileEntry) -> str:
+    """The size of the file as it is served, in words."""
+    return f"{entry.bytes:,} bytes" if entry.bytes else f"at most {entry.limit:,} bytes"
+
+
+def described(entry: FileEntry) -> str:
+    """How the right file is known, in words."""
+    if entry.content_sha256 is None:
+        return f"{expected_size(entry)} with the MD5 {entry.md5}"
+    return f"{expected_size(entry)} whose content has the SHA-256 {entry.content_sha256}"
+
+
+def how_to_get(entries: Sequence[FileEntry]) -> list[str]:
+    """What a user can do where no source gives these files, a sentence or two per way."""
+    paths = ", ".join(entry.mirror for entry in entries)
+    ways = []
+    for competition in dict.fromkeys(entry.kaggle for entry in entries if entry.kaggle):
+        ways.append(
+            f"From Kaggle: accept the rules of its competition at {rules_page(competition)}, and "
+            f"set {' and '.join(KAGGLE_VARIABLES)} in the environment to the name and the key of "
+            "an API token of yours. The data must not be passed on."
+        )
+    if any(entry.kaggle is None for entry in entries):
+        ways.append("From the addresses above: check the network, and try again.")
+    ways.append(
+        f"By hand: get the file{'s' * (len(entries) > 1)}, with a browser say, and put "
+        f"{'them' if len(entries) > 1 else 'it'} into a folder of yours, as {paths}. Name that "
+        "folder as `mirror:` in the configuration or as KERASBOOK_MIRROR in the environment."
+    )
+    ways.append("Not at all: the bundled edition needs no download.")
+    return ways
+
+
+def rules_page(competition: str) -> str:
+    """The page on which a user accepts the rules of a competition of Kaggle."""
+    return f"{KAGGLE}/c/{competition}/rules"
+
+
+def sources(entry: FileEntry, mirror: str | None) -> Iterator[Path | str]:
+    """Where a file may come from, in order: a path in a mirror folder, and addresses.
+
+    Raises:
+        KerasbookError: the mirror is neither a folder nor an address.
+    """
     if mirror:
         if urlsplit(mirror).scheme in ("http", "https"):
             yield mirror.rstrip("/") + "/" + quote(entry.mirror)
@@ -168,6 +214,60 @@ def _sources(entry: FileEntry, mirror: str | None) -> Iterator[Path | str]:
         else:
             yield PROJECT / Path(mirror).expanduser() / entry.mirror
     yield from entry.urls
+
+
+def kept_path(entry: FileEntry, raw_folder: str | os.PathLike = "data/raw") -> Path:
+    """Where a file that was fetched once is kept, whatever Snakemake removes."""
+    return Path(raw_folder) / ".fetched" / f"{entry.content_id[:16]}.{entry.name}"
+
+
+def fault_of_file(path: Path, entry: FileEntry) -> str | None:
+    """Why a path cannot be the file, by a look at its size alone; None if it may be."""
+    try:
+        size = path.stat().st_size if path.is_file() else None
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    return NO_SUCH_FILE if size is None else _fault_of_size(size, entry)
+
+
+def _fault_of_size(size: int, entry: FileEntry) -> str | None:
+    if size > entry.limit or size != (entry.bytes or size) or size == 0:
+        return f"found {size:,} bytes, expected {expected_size(entry)}"
+    return None
+
+
+def fault_of_address(url: str, entry: FileEntry, timeout: float) -> str | None:
+    """Why an address does not give the file, by its answer without the body; None if it may.
+
+    Asked by HEAD, and by GET for one byte where a server does not take that.
+    """
+    try:
+        with requests.Session() as session:
+            session.auth = login(url, entry)
+            headers = {"Accept-Encoding": "identity"}
+            with _answer(session, url, headers, timeout, method="HEAD") as response:
+                if response.status_code < 400:
+                    return _fault_of_headers(response, entry)
+            headers["Range"] = "bytes=0-0"
+            with _answer(session, url, headers, timeout) as response:
+                if response.status_code == 429:  # the file is there; the download waits
+                    return None
+                if response.status_code not in (200, 206):
+                    return refusal(response.status_code, response.reason, url, entry)
+                return _fault_of_headers(response, entry)
+    except (_SourceFailed, _TryAgain) as fault:
+        return str(fault)
+
+
+def _fault_of_headers(response: requests.Response, entry: FileEntry) -> str | None:
+    declared = response.headers.get("Content-Length", "")
+    if response.status_code == 206:
+        declared = response.headers.get("Content-Range", "").rpartition("/")[2]
+    size = int(declared) if declared.isdecimal() else None
+    html = "text/html" in response.headers.get("Content-Type", "").lower()
+    if html and size != entry.bytes:
+        return f"HTTP {response.status_code}, {AN_HTML_PAGE}"
+    return None if size is None else _fault_of_size(size, entry)
 
 
 # ------------------------------------------------------------------- the file on the disk
@@ -288,16 +388,18 @@ def check_file(path: Path, entry: FileEntry) -> dict:
         _NotTheFile: with what is wrong.
         OSError: the file cannot be read.
     """
-    size, sha256, beginning = _measure(path)
+    size, sha256, md5, beginning = _measure(path, with_md5=entry.md5 is not None)
     if entry.bytes is not None and size != entry.bytes:
         page = "an HTML page of " if _is_html(beginning) else ""
         short = " (is it truncated?)" if size < entry.bytes and not page else ""
         raise _NotTheFile(f"found {page}{size:,} bytes, expected {entry.bytes:,}{short}")
-    content_sha256 = _content_digest(path, entry) if entry.packed else sha256
-    if content_sha256 != entry.content_sha256:
-        what = "content after decompression" if entry.packed else "content"
+    if md5 != entry.md5:
+        raise _NotTheFile(f"wrong digest: found MD5 {md5} of the file, expected {entry.md5}")
+    content_sha256 = _content_digest(path, entry, sha256, beginning)
+    if content_sha256 != (entry.content_sha256 or content_sha256):
+        what = WHAT_IS_DIGESTED["unpacked" if entry.packed else entry.content]
         raise _NotTheFile(
-            f"wrong digest: found SHA-256 {content_sha256} of the {what}, "
+            f"wrong digest: found SHA-256 {content_sha256} of {what}, "
             f"expected {entry.content_sha256}"
         )
     if entry.sha256 is not None and sha256 != entry.sha256:
@@ -308,17 +410,52 @@ def check_file(path: Path, entry: FileEntry) -> dict:
     return {"bytes": size, "sha256": sha256, "content_sha256": content_sha256}
 
 
-def _measure(path: Path) -> tuple[int, str, bytes]:
+WHAT_IS_DIGESTED = {
+    "bytes": "the content",
+    "unpacked": "the content after decompression",
+    "members": "the files in the archive",
+    "tensors": "the weights",
+}
+
+
+def _measure(path: Path, with_md5: bool) -> tuple[int, str, str | None, bytes]:
+    """The size, the SHA-256, the MD5 if it is asked for, and the first bytes of a file."""
     digest, size, beginning = hashlib.sha256(), 0, b""
+    md5 = hashlib.md5(usedforsecurity=False) if with_md5 else None
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK):
             beginning = beginning or chunk[:512]
             digest.update(chunk)
+            if md5:
+                md5.update(chunk)
             size += len(chunk)
-    return size, digest.hexdigest(), beginning
+    return size, digest.hexdigest(), md5.hexdigest() if md5 else None, beginning
 
 
-def _content_digest(path: Path, entry: FileEntry) -> str:
+def _content_digest(path: Path, entry: FileEntry, sha256: str, beginning: bytes) -> str:
+    """The SHA-256 of what the catalogue calls the file's content."""
+    if entry.packed:
+        return _unpacked_digest(path, entry)
+    if entry.content == "bytes":
+        return sha256
+    try:
+        if entry.content == "members":
+            digest, size = members_digest(path, entry.members, entry.content_bytes)
+        else:
+            digest, size = tensors_digest(path, entry.content_bytes)
+    except KerasbookError as error:
+        page = "an HTML page: " if _is_html(beginning) else ""
+        told = str(error).removeprefix(f"{path}: ")
+        raise _NotTheFile(f"{page}{told}") from error
+    if size != entry.content_bytes:
+        raise _NotTheFile(
+            f"found {size:,} bytes in {WHAT_IS_DIGESTED[entry.content]}, expected "
+            f"{entry.content_bytes:,}"
+        )
+    return digest
+
+
+def _unpacked_digest(path: Path, entry: FileEntry) -> str:
     digest, size = hashlib.sha256(), 0
     try:
         with gzip.open(path) as file:
@@ -354,7 +491,7 @@ def _copy(source: Path, entry: FileEntry, part: _Part) -> dict:
     if not source.is_file():
         raise _SourceFailed(f"the mirror folder has no such file (looked at {source})")
     part.begin({"url": str(source)})
-    part.append(_chunks_of_file(source, entry.most_bytes))
+    part.append(_chunks_of_file(source, entry.limit))
     try:
         return check_file(part.path, entry)
     except _NotTheFile as fault:
@@ -387,6 +524,7 @@ def _download(
 ) -> dict:
     """Fetch one address into `part`, in several attempts if need be, and check it."""
     with requests.Session() as session:
+        session.auth = login(url, entry)
         attempt = 0
         while True:
             try:
@@ -419,10 +557,10 @@ def _attempt(
     """One request, which continues the part if the part is of this address."""
     identity = part.identity()
     offset = part.size() if identity.get("url") == url else 0
-    if offset > entry.most_bytes:
+    if offset > entry.limit:
         offset = 0
     resumed = offset > 0
-    if offset != entry.most_bytes:
+    if offset != entry.limit:
         headers = {"Accept-Encoding": "identity"}
         if offset:
             headers["Range"] = f"bytes={offset}-"
@@ -438,13 +576,51 @@ def _attempt(
         raise KerasbookError(f"{part.path}: cannot be read back ({error}).") from error
 
 
+def credentials() -> tuple[str, str] | None:
+    """The user's own Kaggle name and key from the environment, if both are there."""
+    name, key = (os.environ.get(variable, "").strip() for variable in KAGGLE_VARIABLES)
+    return (name, key) if name and key else None
+
+
+def login(url: str, entry: FileEntry) -> tuple[str, str] | None:
+    """The name and key to send to an address; None for every address but Kaggle's.
+
+    requests sends them to no other host when it is redirected, as Kaggle does to its storage.
+
+    Raises:
+        _SourceFailed: the address is Kaggle's and there are none.
+    """
+    if entry.kaggle is None or not url.startswith(f"{KAGGLE}/"):
+        return None
+    found = credentials()
+    if found is None:
+        raise _SourceFailed(
+            f"needs an account of Kaggle: {' and '.join(KAGGLE_VARIABLES)} are not set"
+        )
+    return found
+
+
+def refusal(status: int, reason: str, url: str, entry: FileEntry) -> str:
+    """What an answer without the file means."""
+    told = f"HTTP {status} {reason}"
+    if entry.kaggle is None or not url.startswith(f"{KAGGLE}/"):
+        return told
+    if status == 401:
+        return f"{told}: Kaggle does not know this name and key; make a new API token"
+    if status == 403:
+        return f"{told}: accept the rules of the competition at {rules_page(entry.kaggle)}"
+    return told
+
+
 @contextlib.contextmanager
 def _answer(
-    session: requests.Session, url: str, headers: dict, timeout: float
+    session: requests.Session, url: str, headers: dict, timeout: float, method: str = "GET"
 ) -> Iterator[requests.Response]:
     """The server's answer, with every fault before the body told."""
     try:
-        response = session.get(url, headers=headers, timeout=timeout, stream=True)
+        response = session.request(
+            method, url, headers=headers, timeout=timeout, stream=True, allow_redirects=True
+        )
     except requests.exceptions.SSLError as error:
         raise _SourceFailed(f"the secure connection failed ({_root(error)})") from error
     except requests.exceptions.TooManyRedirects as error:
@@ -489,12 +665,14 @@ def _receive(
     if status in RETRIED or status >= 500:
         raise _later(response)
     if status not in (200, 206):
-        raise _SourceFailed(f"HTTP {status} {response.reason}")
+        raise _SourceFailed(refusal(status, response.reason, url, entry))
     if status == 200:
         part.begin({"url": url, "validator": _validator(response)})
         offset = 0
     chunks = _body(response, entry, offset)
-    part.append(_with_progress(chunks, entry, offset, progress))
+    declared = response.headers.get("Content-Length", "")
+    size = offset + int(declared) if declared.isdecimal() else entry.limit
+    part.append(_with_progress(chunks, entry.name, size, offset, progress))
     return status == 206
 
 
@@ -543,18 +721,15 @@ def _body(response: requests.Response, entry: FileEntry, offset: int) -> Iterato
         # The raw stream: a .gz that is sent with Content-Encoding: gzip must stay packed.
         for chunk in response.raw.stream(NETWORK_CHUNK, decode_content=False):
             if total == 0 and (_is_html(chunk[:512]) or (html and size != entry.bytes)):
-                raise _SourceFailed(
-                    f"HTTP {response.status_code}, but with an HTML page in place of the file "
-                    "(a login page, a proxy's notice?)"
-                )
+                raise _SourceFailed(f"HTTP {response.status_code}, {AN_HTML_PAGE}")
             total += len(chunk)
-            if total > entry.most_bytes:
-                raise _SourceFailed(f"found more than the expected {entry.most_bytes:,} bytes")
+            if total > entry.limit:
+                raise _SourceFailed(f"found more than the expected {entry.limit:,} bytes")
             yield chunk
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise _TryAgain(
             f"truncated: the connection broke after {total:,} of "
-            f"{size or entry.most_bytes:,} bytes ({_kind(error)})"
+            f"{size or entry.limit:,} bytes ({_kind(error)})"
         ) from error
     if size is None and entry.bytes is not None and total < entry.bytes:
         # No length was declared, so a cut connection looks like the end of the file.
@@ -568,10 +743,9 @@ def _kind(error: Exception) -> str:
 
 
 def _with_progress(
-    chunks: Iterator[bytes], entry: FileEntry, offset: int, progress: Callable[[str], None]
+    chunks: Iterator[bytes], name: str, size: int, offset: int, progress: Callable[[str], None]
 ) -> Iterator[bytes]:
     """Pass the chunks on, with a line of percent, speed and time left every few seconds."""
-    size = entry.bytes or entry.content_bytes
     total = offset
     started = told = monotonic()
     for chunk in chunks:
@@ -583,6 +757,6 @@ def _with_progress(
             speed = (total - offset) / (now - started)
             left = max(0.0, size - total) / speed
             progress(
-                f"{entry.name}: {100 * total / size:.0f} % of {size / 1e6:.1f} MB, "
+                f"{name}: {100 * total / size:.0f} % of {size / 1e6:.1f} MB, "
                 f"{speed / 1e6:.2f} MB/s, {left:.0f} s left"
             )

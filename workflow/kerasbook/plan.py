@@ -266,7 +266,7 @@ class Plan:
 
     def reason_of(self, row: Row) -> str | None:
         """Why a number of the ledger cannot be produced for want of data; None where it can."""
-        if row.chapter not in self.absent:
+        if row.chapter not in self.settings.selected:
             return None
         absent, file = self.absent[row.chapter], self.chapters[row.chapter].file
         answer = file.answers.get(row.name, row.name).partition(".")[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 from kerasbook import steps
 from kerasbook.catalogue import FileEntry
 from kerasbook.configuration import load_settings
-from kerasbook.download import fetch
+from kerasbook.download import fetch, kept_path
 from kerasbook.files import read_json, write_json, written_whole
 from kerasbook.tracking import tracked
 
@@ -31,7 +31,7 @@ def main(snakemake) -> None:
     entry = FileEntry.model_validate(snakemake.params.entry)
     # Snakemake removes a rule's outputs before it runs: what was fetched once is kept in a
     # folder of its own, so that a rule that runs again needs no network and loses nothing.
-    kept = Path("data/raw/.fetched") / f"{entry.content_sha256[:16]}.{entry.name}"
+    kept = kept_path(entry)
     step = steps.Step(
         rule=snakemake.rule,
         name=f"download {entry.name}",
@@ -40,7 +40,7 @@ def main(snakemake) -> None:
         source="workflow/scripts/download.py",
         settings={"dataset": snakemake.wildcards.dataset, "file": entry.name},
     )
-    with tracked(snakemake.params.tracking, step, {entry.name: entry.content_sha256}) as run:
+    with tracked(snakemake.params.tracking, step, {entry.name: entry.content_id}) as run:
         record = fetch(
             snakemake.wildcards.dataset,
             entry,

@@ -1,0 +1,95 @@
+"""What chapter 4.10 promises about speed: IMDB's preprocessing, batches of windows, writing."""
+
+import os
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measure import REPEATS, ROOT, Row, paired_ratio, seconds
+
+ARCHIVE = "imdb/aclImdb_v1.tar.gz"
+WINDOWS = 2560
+# Characters that the slow side writes; the fast side's cost per character hardly depends on it.
+BY_PREDICT = 10
+WRITTEN = 400
+DIVERSITIES = [0.2, 0.5, 1.0, 1.2]
+
+
+def preprocessing() -> list[Row]:
+    """The whole archive read, tokenised, numbered and cut to rows, where a mirror has it."""
+    from chapters.ch10_recurrent.preprocess import prepare_reviews
+    from kerasbook.texts import load_reviews
+
+    mirror = os.environ.get("KERASBOOK_MIRROR", "")
+    archive = ROOT / Path(mirror).expanduser() / ARCHIVE
+    if not mirror or not archive.is_file():
+        print(f"ch10_imdb_preprocess_seconds: not measured, KERASBOOK_MIRROR has no {ARCHIVE}.")
+        return []
+    taken = seconds(lambda: prepare_reviews(load_reviews(archive, 1 << 28), []))
+    return [Row("ch10_imdb_preprocess_seconds", taken, "s", "<= 30")]
+
+
+def character_networks() -> list[Row]:
+    """The character network on the bundled text: training against ready arrays, and writing."""
+    from chapters.ch10_recurrent.networks import character_network
+    from chapters.ch10_recurrent.preprocess import STEP, WINDOW
+    from kerasbook import characters, models
+    from kerasbook.bundled import make_help_topics
+
+    keras = models.set_up_keras(1)
+    ids, alphabet = characters.encode(make_help_topics()["text"].tobytes().lower())
+    symbols = len(alphabet)
+    starts = characters.window_starts(len(ids), WINDOW, STEP)[:WINDOWS]
+    ours = character_network({"units": 128, "recurrent_activation": "sigmoid"}, WINDOW, symbols)
+    ours.compile("rmsprop", "sparse_categorical_crossentropy")
+    source = characters.batches(ids, starts, WINDOW, 128, seed=1)
+
+    plain = keras.Sequential(
+        [
+            keras.Input((WINDOW, symbols)),
+            keras.layers.LSTM(128),
+            keras.layers.Dense(symbols, activation="softmax"),
+        ]
+    )
+    plain.compile("rmsprop", "categorical_crossentropy")
+    one_hot = np.eye(symbols, dtype=np.float32)
+    x, y = one_hot[characters.windows(ids, WINDOW)[starts]], one_hot[ids[starts + WINDOW]]
+
+    def fit_ours() -> None:
+        ours.fit(source, shuffle=False, verbose=0, callbacks=[source.follow()])
+
+    def fit_plain() -> None:
+        plain.fit(x, y, batch_size=128, verbose=0)
+
+    fit_ours()
+    fit_plain()
+    throughput = paired_ratio(fit_plain, fit_ours)
+
+    begin = np.tile(ids[:WINDOW], (len(DIVERSITIES), 1))
+    draws = np.random.default_rng(1).random((len(DIVERSITIES), WRITTEN))
+    write = characters.Generator(ours, WRITTEN)
+
+    def by_predict() -> None:
+        window = begin[0].astype(np.int32)
+        for draw in draws[0, :BY_PREDICT]:
+            said = ours.predict(window[np.newaxis], verbose=0)[0]
+            window = np.append(window[1:], np.searchsorted(np.cumsum(said), draw * said.sum()))
+
+    by_predict()
+    compiling = seconds(lambda: write(begin, DIVERSITIES, draws))
+    ratios = []
+    for _ in range(REPEATS):
+        slow = seconds(by_predict) / BY_PREDICT
+        fast = seconds(lambda: write(begin, DIVERSITIES, draws)) / draws.size
+        ratios.append(slow / fast)
+    return [
+        Row("ch10_batches_throughput", throughput, "ratio", ">= 0.9"),
+        Row("ch10_generation_speedup", statistics.median(ratios), "ratio", ">= 50"),
+        Row("ch10_generation_first_call", compiling, "s"),
+    ]
+
+
+def ch10() -> list[Row]:
+    """All of the chapter's measurements."""
+    return preprocessing() + character_networks()
