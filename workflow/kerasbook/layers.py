@@ -133,6 +133,10 @@ class RMSprop(_Clipped):
 
     type: Literal["rmsprop"]
     learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.001
+    epsilon: Annotated[float, Field(gt=0, le=1)] = Field(
+        1e-7,
+        description="Added under the root. Keras 1 added 1e-8 to the root: 1e-16 here.",
+    )
 
 
 class Adadelta(_Clipped):
