@@ -1,0 +1,68 @@
+"""Chapter 4.8: the stages, and what is particular: weights that one experiment makes for
+others, and runs that leave a folder, since not all of them leave a model."""
+
+
+def ch08_pretrained(wildcards):
+    """The folder of the experiment that made the weights; nothing for weights from elsewhere."""
+    origin = PLAN.settings_of(wildcards).get("weights")
+    if origin in (None, "imagenet", "random"):
+        return []
+    experiments = PLAN.chapter("ch08").experiments
+    makers = [name for name, one in experiments.items() if one.task == "pretraining"]
+    if origin not in makers:
+        raise WorkflowError(
+            f"config/chapters/ch08.yaml: experiments.{wildcards.experiment}.weights: found "
+            f"'{origin}', expected imagenet, random, or an experiment of the task pretraining: "
+            f"{', '.join(makers)}."
+        )
+    seed = PLAN.settings.seeds("ch08", origin)[0]
+    run = PLAN.run.format(chapter=wildcards.chapter, experiment=origin, seed=seed)
+    return [f"{run}/model"]
+
+
+use rule stage_preprocess as ch08_preprocess with:
+    wildcard_constraints:
+        chapter="ch08_deep_networks",
+
+
+use rule stage_train as ch08_train with:
+    input:
+        unpack(PLAN.data_of),
+        raw=PLAN.raw_of,
+        code=PLAN.code("train"),
+        pretrained=ch08_pretrained,
+    output:
+        model=directory(f"{PLAN.run}/model"),
+        history=f"{PLAN.run}/history.tsv",
+        record=f"{PLAN.run}/train.json",
+        predictions=ensure(f"{PLAN.run}/predictions.npz", non_empty=True),
+    wildcard_constraints:
+        chapter="ch08_deep_networks",
+    resources:
+        mem_mb=2500,
+        runtime=60,
+        gpu=PLAN.gpus,
+
+
+use rule stage_evaluate as ch08_evaluate with:
+    wildcard_constraints:
+        chapter="ch08_deep_networks",
+
+
+use rule stage_report as ch08_report with:
+    output:
+        **pages("ch08"),
+        **figures(
+            "ch08",
+            [
+                "architectures",
+                "answers",
+                "curves",
+                "ways",
+                "outputs",
+                "grad_cam",
+                "faults",
+            ],
+        ),
+    wildcard_constraints:
+        chapter="ch08_deep_networks",

@@ -1,0 +1,303 @@
+"""One experiment of chapter 4.8: count, recognise, pre-train or fine-tune."""
+
+import gc
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chapters.ch08_deep_networks import fine_tuning, imagenet, networks, weights
+from kerasbook import models, pictures, steps
+from kerasbook.files import write_json
+from kerasbook.processed import read_processed
+from kerasbook.tracking import tracked
+from kerasbook.training import Progress, fit, save_keras_run, save_run
+
+MEGABYTE = 1e6
+DIGIT_SIZE = 32
+
+
+class PeakMemory:
+    """The largest resident memory within a block, beyond what there was before it (MB)."""
+
+    def __enter__(self) -> "PeakMemory":
+        import psutil
+
+        self._process = psutil.Process()
+        self._before = self._largest = self._process.memory_info().rss
+        self._over = threading.Event()
+        self._watch = threading.Thread(target=self._look, daemon=True)
+        self._watch.start()
+        return self
+
+    def _look(self) -> None:
+        while not self._over.wait(0.005):
+            self._largest = max(self._largest, self._process.memory_info().rss)
+
+    def __exit__(self, *_: object) -> None:
+        self._largest = max(self._largest, self._process.memory_info().rss)
+        self._over.set()
+        self._watch.join()
+        self.megabytes = (self._largest - self._before) / MEGABYTE
+
+
+def folder_of(snakemake: Any) -> Path:
+    """The folder that the run's model goes to."""
+    folder = Path(snakemake.output.model)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def weights_files(snakemake: Any, origin: str, names: list[str]) -> list[Path | None]:
+    """The file with each network's weights; None for random ones."""
+    if origin == "random":
+        return [None] * len(names)
+    if origin == "imagenet":  # in the order of the experiment's raw_data()
+        return [Path(file) for file in snakemake.input.raw[: len(names)]]
+    return [Path(snakemake.input.pretrained[0]) / "weights.h5"] * len(names)
+
+
+# ---------------------------------------------------------------------------- architectures
+
+
+def forward_pass(name: str, picture: np.ndarray) -> tuple[float, float]:
+    """Milliseconds and memory (MB) of one picture through a network with random weights.
+
+    The memory is that of building the network and running it; the time is a second pass's,
+    since the first one compiles.
+    """
+    network = networks.NETWORKS[name]
+    x = networks.prepared(pictures.resized(picture, network.size)[np.newaxis], network.family)
+    gc.collect()
+    with PeakMemory() as memory:
+        model = networks.build(name)
+        model.predict_on_batch(x)
+        started = time.perf_counter()
+        model.predict_on_batch(x)
+        taken = (time.perf_counter() - started) * 1000
+    return taken, memory.megabytes
+
+
+def count_architectures(snakemake: Any, step: Any, data: Mapping[str, np.ndarray]) -> dict:
+    """Parameters of each network; time and memory of a forward pass of some."""
+    import keras
+
+    names = step.settings["networks"]
+    parameters = [networks.count_parameters(name) for name in names]
+    picture = pictures.unpack(data["pixels"], data["shapes"])[0]
+    times = {}
+    for name in step.settings["forward"]:
+        times[f"forward_{name}_ms"], times[f"memory_{name}_mb"] = forward_pass(name, picture)
+        keras.utils.clear_session()
+    write_json(folder_of(snakemake) / "parameters.json", dict(zip(names, parameters, strict=True)))
+    predictions = {"networks": np.array(names), "parameters": np.array(parameters, np.int64)}
+    return {"predictions": predictions, "times": times}
+
+
+# ---------------------------------------------------------------------------- recognition
+
+
+def recognise(snakemake: Any, step: Any, data: Mapping[str, np.ndarray]) -> dict:
+    """What trained networks see on the pictures.
+
+    The predictions hold, by network, `probabilities_<network>` (n_pictures, classes) and
+    `shape_<network>` (of the input, channels last); where the preprocessing is the
+    tutorial's, `own_<network>` are those with the network's own.
+    """
+    settings = step.settings
+    names = settings["networks"]
+    files = weights_files(snakemake, settings["weights"], names)
+    if settings["weights"] == "imagenet":
+        told = imagenet.read_class_index(snakemake.input.raw[-1])
+    else:
+        told = [(str(digit), str(digit)) for digit in range(networks.MINIATURE_CLASSES)]
+    predictions = {
+        "wordnet_ids": np.array([one for one, _ in told]),
+        "class_names": np.array([one for _, one in told]),
+    }
+    shown = pictures.unpack(data["pixels"], data["shapes"])
+    for name, file in zip(names, files, strict=True):
+        predictions |= answers(name, file, shown, settings["preprocessing"])
+    sources = {name: None if file is None else file.name for name, file in zip(names, files)}
+    write_json(folder_of(snakemake) / "weights.json", sources)
+    return {"predictions": predictions, "times": {}}
+
+
+def answers(
+    name: str, file: Path | None, shown: list[np.ndarray], preprocessing: str
+) -> dict[str, np.ndarray]:
+    """One network's probabilities for pictures (h, w, 3) of any size."""
+    network = networks.NETWORKS[name]
+    # The miniature learnt on small pictures; its size does not change its layers.
+    model = networks.build(name)
+    if file is not None:
+        weights.load_weights(file, model, network.match)
+    # Keras's load_img, which the tutorial calls, takes the nearest pixels.
+    sized = np.stack([pictures.resized(one, network.size, "nearest") for one in shown])
+    printed = preprocessing == "printed"
+    x = networks.prepared(sized, "caffe_printed" if printed else network.family)
+    out = {
+        f"probabilities_{name}": model.predict(x, batch_size=8, verbose=0),
+        f"shape_{name}": np.array(x[:1].shape, np.int64),
+    }
+    if printed:
+        x = networks.prepared(sized, network.family)
+        out[f"own_{name}"] = model.predict(x, batch_size=8, verbose=0)
+    return out
+
+
+# ---------------------------------------------------------------------------- pre-training
+
+
+def coloured(digits: np.ndarray) -> np.ndarray:
+    """Digits (n, 28, 28) uint8 as pictures (n, 32, 32, 3) uint8, white on black."""
+    border = (DIGIT_SIZE - digits.shape[1]) // 2
+    padded = np.pad(digits, ((0, 0), (border, border), (border, border)))
+    return np.repeat(padded[..., np.newaxis], 3, axis=-1)
+
+
+def pretrain(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray]) -> None:
+    """Train the miniature on digits; its weights go to a file in the old HDF5 layout."""
+    settings = step.settings
+    family = networks.NETWORKS["miniature"].family
+    model = networks.build("miniature", DIGIT_SIZE)
+    model.compile(
+        loss="sparse_categorical_crossentropy",
+        optimizer=models.optimizer(settings["optimizer"]),
+        metrics=["accuracy"],
+    )
+    x_test = networks.prepared(coloured(data["x_test"]), family)
+    x_train = networks.prepared(coloured(data["x_train"]), family)
+    progress = fit(
+        model,
+        (x_train, data["y_train"]),
+        (x_test, data["y_test"]),
+        settings["epochs"],
+        settings["batch_size"],
+        run.metrics,
+    )
+    probabilities = model.predict(x_test, batch_size=1000, verbose=0)
+    weights.save_weights(folder_of(snakemake) / "weights.h5", weights.layers_of(model))
+    save_keras_run(
+        snakemake, run, step, model, progress, {"probabilities": probabilities}, x_test[:2]
+    )
+
+
+# ---------------------------------------------------------------------------- fine-tuning
+
+
+def brought_to(data: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+    """The pictures of both parts at the size that the experiment asks for."""
+    if data["x_train"].shape[1] == size:
+        return dict(data)
+    return dict(data) | {
+        name: np.stack([pictures.resized(one, size) for one in data[name]])
+        for name in ("x_train", "x_val")
+    }
+
+
+def explained(n: int, labels: np.ndarray) -> np.ndarray:
+    """Which `n` pictures are explained: the first of each class in turn."""
+    by_class = [np.flatnonzero(labels == one) for one in np.unique(labels)]
+    turns = [rows[turn] for turn in range(n) for rows in by_class if turn < len(rows)]
+    return np.array(turns[:n], np.int64)
+
+
+def own_answer(
+    name: str, file: Path | None, shown: np.ndarray, classes: list[int] | None
+) -> fine_tuning.OwnClasses | None:
+    """What a trained network makes of two of its own classes; None where it has none of them.
+
+    Args:
+        shown: pictures (n, size, size, 3) uint8, of the size that the network learnt on.
+    """
+    if file is None or classes is None:
+        return None
+    network = networks.NETWORKS[name]
+    model = networks.build(name, shown.shape[1])
+    weights.load_weights(file, model, network.match)
+    return fine_tuning.own_classes(model, shown, network.family, classes)
+
+
+def fine_tune(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray]) -> None:
+    """One stage, or two; then the validation pictures are answered and some explained."""
+    settings = step.settings
+    name = settings["network"]
+    network = networks.NETWORKS[name]
+    data = brought_to(data, settings["size"])
+    base = networks.build(name, settings["size"], top=False)
+    file = weights_files(snakemake, settings["weights"], [name])[0]
+    if file is not None:
+        weights.load_weights(file, base, network.match, whole=False)
+    tuned = fine_tuning.FineTuned(base, settings)
+    own = own_answer(name, file, data["x_val"], settings["own_classes"])
+    if settings["head_start"] == "own_classes":
+        tuned.start_from(own)
+    learnt = dict(data)
+    if settings["mirrored"]:
+        learnt["x_train"], learnt["y_train"] = fine_tuning.with_mirrored(
+            data["x_train"], data["y_train"]
+        )
+    progress = tuned.stage(
+        learnt, settings["frozen_before"], settings["optimizer"], settings["epochs"], run.metrics
+    )
+    second = settings["second_stage"]
+    if second is not None:
+        more = tuned.stage(
+            learnt,
+            second["frozen_before"],
+            second["optimizer"],
+            second["epochs"],
+            lambda values, epoch: run.metrics(values, settings["epochs"] + epoch),
+        )
+        progress = fine_tuning.joined(progress, more)
+    predictions = {"outputs": tuned.probabilities(data["x_val"])}
+    if own is not None:
+        predictions["own_shares"] = own.shares
+    rows = explained(settings["grad_cam"], data["y_val"])
+    if len(rows):
+        predictions |= {"cam_rows": rows, "cam_maps": tuned.grad_cam(data["x_val"][rows])}
+    times = tuned.times
+    if times:
+        run.metrics(times)
+    save_keras_run(
+        snakemake,
+        run,
+        step,
+        tuned.serving(),
+        progress,
+        predictions,
+        data["x_val"][:1],
+        times=times,
+    )
+
+
+def main(snakemake) -> None:
+    """Run one experiment with one seed."""
+    keras = models.set_up_keras(snakemake.threads)
+    step = steps.step_of(snakemake)
+    task = step.settings["task"]
+    data, about = read_processed(snakemake)
+    with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
+        run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
+        keras.utils.set_random_seed(step.seed)
+        if task == "pretraining":
+            pretrain(snakemake, step, run, data)
+        elif task == "fine_tuning":
+            fine_tune(snakemake, step, run, data)
+        else:
+            work = {"architectures": count_architectures, "recognition": recognise}[task]
+            done = work(snakemake, step, data)
+            run.metrics(done["times"])
+            progress = Progress(0, 0)
+            save_run(
+                snakemake, run, step, progress, done["predictions"], device=models.device_name(),
+                times=done["times"],
+            )  # fmt: skip
+
+
+if "snakemake" in globals():
+    steps.run(main, snakemake)
