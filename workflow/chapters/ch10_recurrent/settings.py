@@ -1,0 +1,82 @@
+"""What an experiment of chapter 4.10 may say."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from kerasbook.configuration import BaseExperiment
+from kerasbook.layers import Optimizer, Rate, Units
+
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
+BatchSize = Annotated[int, Field(ge=1, le=100_000)]
+Words = Annotated[int, Field(ge=1, le=100)]
+Count = Annotated[int, Field(ge=1)]
+Diversity = Annotated[float, Field(gt=0, le=100)]
+
+
+class Sentiment(BaseExperiment):
+    """A recurrent network that tells a good review from a bad one by its last words."""
+
+    DATA_KIND: ClassVar[str] = "labelled_texts"
+
+    task: Literal["sentiment"]
+    cell: Literal["simple_rnn", "lstm", "gru"]
+    units: Units = Field(description="Of the recurrent layer.")
+    embedding: Units = Field(description="Numbers that stand for a word.")
+    dropout: Rate = Field(description="Of the recurrent layer's answer.")
+    words: Words = Field(description="How many last words of a review the network reads.")
+    optimizer: Optimizer
+    epochs: Epochs
+    batch_size: BatchSize
+    rows: Count | None = Field(None, description="Training rows, the first ones; all if null.")
+
+
+class Linear(BaseExperiment):
+    """Logistic regression on TF-IDF weights of words, or of words and pairs of words."""
+
+    DATA_KIND: ClassVar[str] = "labelled_texts"
+
+    task: Literal["linear"]
+    words: Words | None = Field(
+        description="How many last words of a review count; the whole review if null."
+    )
+    pairs: bool = Field(description="Whether pairs of neighbouring words count too.")
+    inverse_penalties: Annotated[
+        list[Annotated[float, Field(gt=0, le=1e6)]], Field(min_length=1)
+    ] = Field(
+        description="C of scikit-learn's LogisticRegression: a fifth of the training rows chooses."
+    )
+
+
+class Characters(BaseExperiment):
+    """A recurrent network that learns which character comes next, and writes."""
+
+    DATA_KIND: ClassVar[str] = "text"
+
+    task: Literal["characters"]
+    units: Units = Field(description="Of the LSTM.")
+    recurrent_activation: Literal["sigmoid", "hard_sigmoid"] = Field(
+        description="Of the LSTM's gates: hard_sigmoid was the default of Keras 1."
+    )
+    optimizer: Optimizer
+    epochs: Epochs
+    batch_size: BatchSize
+    windows: Count | None = Field(
+        None, description="Windows to learn from, the first ones of the text; all if null."
+    )
+    interrupted_after: Count | None = Field(
+        None,
+        description="Windows of one more epoch, in which training stops: the tutorial's "
+        "printed output ends there.",
+    )
+    sampling: Literal["as_printed", "log_space"] = Field(
+        description="How a character is drawn: by the logarithm of every probability (as "
+        "printed), or with logarithms that are all finite."
+    )
+    diversities: Annotated[list[Diversity], Field(min_length=1)] = Field(
+        description="One text is written at each, after every epoch."
+    )
+    written: Count = Field(description="Characters of each text.")
+
+
+EXPERIMENTS = (Sentiment, Linear, Characters)

@@ -1,0 +1,183 @@
+"""Train one network of chapter 4.10 with one seed, or fit its linear rival."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chapters.ch10_recurrent import reviews, writing
+from chapters.ch10_recurrent.preprocess import STEP, WINDOW
+from kerasbook import characters, steps
+from kerasbook.files import write_text
+from kerasbook.processed import read_processed
+from kerasbook.tracking import Run, tracked
+from kerasbook.training import Progress, fit, save_keras_run, save_run
+
+# Training rows that choose the penalty of the linear model.
+VALIDATION_SHARE = 0.2
+
+# ----------------------------------------------------------------------------- sentiment
+
+
+def first_long_row(x: np.ndarray) -> int:
+    """The first row without padding; the one with the least padding where there is none."""
+    return int((x == reviews.PADDING).sum(axis=1).argmin())
+
+
+def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -> None:
+    """Fit a recurrent network to reviews, and ask it about the test rows."""
+    from kerasbook import models
+
+    keras = models.set_up_keras(snakemake.threads)
+    from chapters.ch10_recurrent import networks
+    from kerasbook.fused import fused
+
+    settings = step.settings
+    last, rows = -settings["words"], settings["rows"]
+    x, y = data["x_train"][:rows, last:], data["y_train"][:rows]
+    x_test = data["x_test"][:, last:]
+    keras.utils.set_random_seed(step.seed)
+    vocabulary = int(max(data["x_train"].max(), data["x_test"].max())) + 1
+    model = networks.sentiment_network(settings, vocabulary)
+    told = {"loss": "binary_crossentropy", "metrics": ["accuracy"]}
+    model.compile(optimizer=fused(models.optimizer(settings["optimizer"])), **told)
+    ends = [time.monotonic()]
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ends.append(time.monotonic())
+    )
+    progress = fit(
+        model, (x, y), (x_test, data["y_test"]), settings["epochs"], settings["batch_size"],
+        run.metrics, [watch],
+    )  # fmt: skip
+    row = first_long_row(x_test)
+    answers = {
+        "probabilities": model.predict(x_test, batch_size=1000, verbose=0)[:, 0],
+        "followed_row": np.array(row),
+        "followed": model.predict(networks.beginnings(x_test[row]), verbose=0)[:, 0],
+    }
+    times = {"fit_ms@1": 1000 * (ends[1] - ends[0])}
+    # Keras's own optimizer, without its state: what is saved is small and loads anywhere.
+    model.compile(optimizer=models.optimizer(settings["optimizer"]), **told)
+    save_keras_run(snakemake, run, step, model, progress, answers, x_test[:2], times=times)
+
+
+# -------------------------------------------------------------------------- TF-IDF, linear
+
+
+def train_linear(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -> None:
+    """Fit logistic regression to the TF-IDF weights of the training rows."""
+    from sklearn.feature_extraction.text import TfidfTransformer
+    from sklearn.linear_model import LogisticRegression
+
+    settings = step.settings
+    n_train = len(data["y_train"])
+    progress = Progress(1, n_train, run.metrics)
+    counted = reviews.counts(
+        data["words"], data["offsets"], settings["words"], settings["pairs"], n_train
+    )
+    weights = TfidfTransformer(sublinear_tf=True).fit(counted[:n_train]).transform(counted)
+    labels = data["y_train"]
+    apart = n_train - round(VALIDATION_SHARE * n_train)
+    losses = []
+    for penalty in settings["inverse_penalties"]:
+        tried = LogisticRegression(C=penalty, max_iter=1000).fit(weights[:apart], labels[:apart])
+        said = tried.predict_proba(weights[apart:n_train])
+        losses.append(-np.log(said[np.arange(len(said)), labels[apart:]]).mean())
+    chosen = settings["inverse_penalties"][int(np.argmin(losses))]
+    rival = LogisticRegression(C=chosen, max_iter=1000).fit(weights[:n_train], labels)
+    probabilities = rival.predict_proba(weights)[:, 1]
+    known = np.concatenate([data["y_train"], data["y_test"]])
+    chance = np.where(known == 1, probabilities, 1 - probabilities)
+    right = (probabilities > 0.5) == known
+    progress.epoch(
+        {
+            "loss": -np.log(np.maximum(chance[:n_train], 1e-7)).mean(),
+            "accuracy": right[:n_train].mean(),
+            "val_loss": -np.log(np.maximum(chance[n_train:], 1e-7)).mean(),
+            "val_accuracy": right[n_train:].mean(),
+        },
+        1,
+    )
+    folder = Path(snakemake.output.model)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "weights.npz", coefficients=rival.coef_[0], intercept=rival.intercept_)
+    answers = {"probabilities": probabilities[n_train:], "inverse_penalty": np.array(chosen)}
+    save_run(snakemake, run, step, progress, answers, rival.coef_.size + 1)
+
+
+# ------------------------------------------------------------------------------ characters
+
+
+def train_characters(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -> None:
+    """Fit the character network; after each epoch it writes."""
+    from kerasbook import models
+
+    keras = models.set_up_keras(snakemake.threads)
+    from chapters.ch10_recurrent import networks
+
+    settings = step.settings
+    ids, alphabet = data["ids"], data["alphabet"]
+    starts = characters.window_starts(len(ids), WINDOW, STEP)[: settings["windows"]]
+    keras.utils.set_random_seed(step.seed)
+    model = networks.character_network(settings, WINDOW, len(alphabet))
+    model.compile(
+        loss="sparse_categorical_crossentropy", optimizer=models.optimizer(settings["optimizer"])
+    )
+    order = (ids, starts, WINDOW, settings["batch_size"], step.seed)
+    source = characters.batches(*order)
+    written = writing.Writing(model, ids, settings, step.seed)
+    spans: list[float] = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: spans.append(-time.monotonic()),
+        on_epoch_end=lambda epoch, logs: spans.append(spans.pop() + time.monotonic()),
+    )
+    write = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: written.after(epoch))
+    epochs = settings["epochs"]
+    progress = fit(
+        model, source, epochs=epochs, send=run.metrics, rows=source.windows, shuffle=False,
+        callbacks=[source.follow(), watch, write],
+    )  # fmt: skip
+    more: dict[str, Any] = {"times": {"fit_ms@1": 1000 * spans[0]}}
+    if settings["interrupted_after"]:
+        part = characters.batches(*order, first=settings["interrupted_after"])
+        seen = model.fit(
+            part, initial_epoch=epochs, epochs=epochs + 1, shuffle=False, verbose=0,
+            callbacks=[part.follow()],
+        )  # fmt: skip
+        more["loss_partial"] = float(seen.history["loss"][0])
+    answers = {
+        "starts": np.stack(written.starts),
+        "texts": np.stack(written.texts),
+        "diversities": written.diversities,
+        "logs_of_zero": np.array(written.logs_of_zero),
+        "least_probability": np.array(written.least),
+    }
+    example = characters.windows(ids, WINDOW)[:2].astype(np.int32)
+    save_keras_run(snakemake, run, step, model, progress, answers, example, **more)
+    for epoch in range(epochs):
+        file = Path(snakemake.output.model) / "samples" / f"epoch_{epoch + 1:02d}.txt"
+        told = (written.starts[epoch], written.diversities, written.texts[epoch])
+        write_text(file, writing.told(alphabet, *told))
+        run.artifact(file, "samples")
+
+
+TASKS = {
+    "sentiment": train_sentiment,
+    "linear": train_linear,
+    "characters": train_characters,
+}
+
+
+def main(snakemake) -> None:
+    """Train what the experiment's task says, and write its model, history and answers."""
+    step = steps.step_of(snakemake)
+    data, about = read_processed(snakemake)
+    with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
+        run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
+        TASKS[step.settings["task"]](snakemake, run, step, data)
+
+
+if "snakemake" in globals():
+    steps.run(main, snakemake)
