@@ -1,0 +1,48 @@
+"""Chapter 4.9: the stages, and what is particular: models of several kinds, in a folder."""
+
+
+use rule stage_preprocess as ch09_preprocess with:
+    wildcard_constraints:
+        chapter="ch09_unsupervised",
+
+
+use rule stage_train as ch09_train with:
+    output:
+        model=directory(f"{PLAN.run}/model"),
+        history=f"{PLAN.run}/history.tsv",
+        record=f"{PLAN.run}/train.json",
+        predictions=ensure(f"{PLAN.run}/predictions.npz", non_empty=True),
+    wildcard_constraints:
+        chapter="ch09_unsupervised",
+    resources:
+        mem_mb=2500,
+        runtime=60,
+        gpu=PLAN.gpus,
+
+
+use rule stage_evaluate as ch09_evaluate with:
+    wildcard_constraints:
+        chapter="ch09_unsupervised",
+
+
+use rule stage_report as ch09_report with:
+    output:
+        **pages("ch09"),
+        **figures(
+            "ch09",
+            [
+                "autoencoder_curves",
+                "reconstructions",
+                "samples",
+                "codes",
+                "few_labels",
+                "similarities",
+                "word_map",
+                "posts_map",
+                "posts",
+                "sentence_curves",
+                "sentence_ladder",
+            ],
+        ),
+    wildcard_constraints:
+        chapter="ch09_unsupervised",
