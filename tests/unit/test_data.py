@@ -5,7 +5,6 @@ import hashlib
 import pickle
 import struct
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -432,68 +431,6 @@ def test_bundled_data_that_nothing_makes_is_told(tmp_path, catalogue):
     other = catalogue.model_copy(update={"datasets": catalogue.datasets | made})
     with pytest.raises(KerasbookError, match="data set 'faces'"):
         data.load_dataset("faces", other, tmp_path, "bundled")
-
-
-# ---------------------------------------------------------------------------- npz
-
-
-def test_npz_round_trip_with_equal_bytes(tmp_path):
-    arrays = {"x": np.linspace(0, 1, 7), "y": np.array(["a", "bc"]), "n": np.array(3)}
-    data.save_npz(tmp_path / "a.npz", **arrays)
-    data.save_npz(tmp_path / "b.npz", **arrays)
-    loaded = data.load_npz(tmp_path / "a.npz")
-    assert digest(loaded) == digest(arrays)
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.npz"]
-
-
-def test_npz_refuses_objects_and_other_names(tmp_path):
-    with pytest.raises(ValueError, match="no array of objects"):
-        data.save_npz(tmp_path / "a.npz", x=np.array([{}, None], dtype=object))
-    with pytest.raises(ValueError, match=r"ends in \.npz"):
-        data.save_npz(tmp_path / "a.bin", x=np.zeros(1))
-    assert list(tmp_path.iterdir()) == []
-
-
-class Evil:
-    def __reduce__(self):
-        return (pytest.fail, ("a pickle was loaded",))
-
-
-def damaged(path: Path, kind: str) -> None:
-    data.save_npz(path, x=np.arange(1000))
-    whole = path.read_bytes()
-    if kind == "truncated":
-        path.write_bytes(whole[:-100])
-    elif kind == "flipped":
-        path.write_bytes(whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:])
-    elif kind == "empty":
-        path.write_bytes(b"")
-    elif kind == "other":
-        path.write_bytes(b"hello")
-    elif kind == "single":
-        with open(path, "wb") as file:
-            np.save(file, np.zeros(3))
-    elif kind == "pickled":
-        np.savez(path, x=np.array([Evil()], dtype=object))
-    elif kind == "no array":
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("x.npy", b"\x93NUMPY\x01\x00\xff\xff")
-
-
-@pytest.mark.parametrize(
-    "kind", ["truncated", "flipped", "empty", "other", "single", "pickled", "no array"]
-)
-def test_damaged_npz_is_told(tmp_path, kind):
-    path = tmp_path / "a.npz"
-    damaged(path, kind)
-    with pytest.raises(KerasbookError, match=r"no readable file of arrays .*run snakemake again"):
-        data.load_npz(path)
-
-
-def test_missing_npz_is_told(tmp_path):
-    with pytest.raises(KerasbookError, match="not found"):
-        data.load_npz(tmp_path / "a.npz")
 
 
 # ---------------------------------------------------------------------------- the book's data

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kerasbook.data import save_npz
+from kerasbook.arrays import save_npz
 from kerasbook.errors import KerasbookError
 from kerasbook.reporting import Results, judged_rows, render_text
 from kerasbook.verdicts import Row

@@ -3,7 +3,6 @@
 import gzip
 import math
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 from kerasbook import bundled, texts
 from kerasbook.catalogue import Catalogue, Dataset
 from kerasbook.errors import KerasbookError
-from kerasbook.files import written_whole
 from kerasbook.tables import load_otto
 from kerasbook.texts import Arrays
 
@@ -384,47 +382,3 @@ def stratified_rows(y: np.ndarray, limit: int) -> np.ndarray:
     quota[neediest] += 1
     chosen = [np.flatnonzero(codes == k)[: quota[k]] for k in range(len(classes))]
     return np.sort(np.concatenate(chosen))
-
-
-# ---------------------------------------------------------------------------- npz
-
-
-def save_npz(path: str | Path, **arrays: np.ndarray) -> None:
-    """Write arrays to `path` (ending in .npz), whole or not at all; no pickled objects.
-
-    Equal arrays give equal bytes.
-
-    Raises:
-        KerasbookError: the file cannot be written.
-        ValueError: an array of objects, or another suffix.
-    """
-    if Path(path).suffix != ".npz":
-        raise ValueError(f"{path}: expected a name that ends in .npz")
-    for name, array in arrays.items():
-        if np.asarray(array).dtype.hasobject:
-            raise ValueError(f"{name}: expected no array of objects")
-    with written_whole(path) as temporary:
-        np.savez(temporary, **arrays)
-
-
-def load_npz(path: str | Path) -> dict[str, np.ndarray]:
-    """All arrays of a file that `save_npz` wrote.
-
-    Raises:
-        KerasbookError: the file is missing, damaged, or holds pickled objects.
-    """
-    try:
-        with open(path, "rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise ValueError("a single array, no archive of arrays")
-            return {name: loaded[name] for name in loaded.files}
-    except FileNotFoundError as error:
-        raise KerasbookError(
-            f"{path}: not found. Expected a result of an earlier step; run snakemake again."
-        ) from error
-    except (ValueError, zipfile.BadZipFile, EOFError, OSError, zlib.error, KeyError) as error:
-        raise KerasbookError(
-            f"{path}: is no readable file of arrays ({error}). "
-            "Expected one that an earlier step wrote; delete it and run snakemake again."
-        ) from error

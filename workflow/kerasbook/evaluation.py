@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasbook.data import load_npz
+from kerasbook.arrays import load_npz, read_processed
 from kerasbook.files import nulled, read_json, write_json
 from kerasbook.metrics import confusion, summary
-from kerasbook.processed import read_processed
 from kerasbook.steps import step_of
 from kerasbook.tracking import add_artifact, add_results, tracked
 from kerasbook.training import read_history

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from kerasbook.arrays import save_npz
 from kerasbook.catalogue import load_catalogue
-from kerasbook.data import load_dataset, load_npz, save_npz
+from kerasbook.data import load_dataset
 from kerasbook.download import require_file
 from kerasbook.errors import KerasbookError
 from kerasbook.files import digest_of_arrays, read_json, write_json
@@ -75,8 +76,3 @@ def preprocess(snakemake: Any, prepare: Prepare | Mapping[str, Prepare]) -> None
                 "run_id": run.id,
             },
         )
-
-
-def read_processed(snakemake: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the record of the data set that a job's inputs `data` and `about` name."""
-    return load_npz(snakemake.input.data), read_json(snakemake.input.about)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerasbook import provenance
-from kerasbook.data import load_npz
+from kerasbook.arrays import load_npz
 from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json, write_json, write_text
 from kerasbook.steps import step_of

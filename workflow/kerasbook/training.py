@@ -217,7 +217,7 @@ def save_run(
         first_epoch: the tutorial's own count of epochs begins here.
         more: what else `train.json` says; `times` (ms) become metrics of the run.
     """
-    from kerasbook.data import save_npz
+    from kerasbook.arrays import save_npz
     from kerasbook.files import write_json
 
     write_history(snakemake.output.history, progress.history, first_epoch)

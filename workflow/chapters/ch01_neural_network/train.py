@@ -6,7 +6,7 @@ import numpy as np
 
 from chapters.ch01_neural_network import network
 from kerasbook import steps
-from kerasbook.processed import read_processed
+from kerasbook.arrays import read_processed
 from kerasbook.tracking import log_dense_model, tracked
 from kerasbook.training import Progress, save_run
 

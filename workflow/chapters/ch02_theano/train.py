@@ -10,9 +10,8 @@ import numpy as np
 from chapters.ch02_theano import graphs, logistic, with_pytensor, with_tensorflow
 from chapters.ch02_theano.logistic import Line
 from kerasbook import steps
-from kerasbook.data import save_npz
+from kerasbook.arrays import read_processed, save_npz
 from kerasbook.files import write_text
-from kerasbook.processed import read_processed
 from kerasbook.tracking import log_dense_model, tracked
 from kerasbook.training import Progress, save_run
 

@@ -8,9 +8,8 @@ import numpy as np
 from chapters.ch03_keras_basics.metrics import log_loss
 from chapters.ch03_keras_basics.rows import Plan, Scaling, plan, scaling_of, share_seen
 from kerasbook import models, steps
-from kerasbook.data import save_npz
+from kerasbook.arrays import read_processed, save_npz
 from kerasbook.files import nulled
-from kerasbook.processed import read_processed
 from kerasbook.tracking import tracked
 from kerasbook.training import Progress, save_keras_run, save_run
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from chapters.ch04_sgd_network import network
 from kerasbook import steps
-from kerasbook.processed import read_processed
+from kerasbook.arrays import read_processed
 from kerasbook.tracking import log_dense_model, tracked
 from kerasbook.training import Progress, save_run
 

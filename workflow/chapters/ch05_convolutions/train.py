@@ -7,7 +7,7 @@ import numpy as np
 
 from chapters.ch05_convolutions import activations, filters, networks, pooling
 from kerasbook import models, steps
-from kerasbook.processed import read_processed
+from kerasbook.arrays import read_processed
 from kerasbook.tracking import tracked
 from kerasbook.training import Progress, save_keras_run, save_run
 

@@ -4,8 +4,7 @@ import numpy as np
 from sklearn.neighbors import NearestCentroid
 
 from kerasbook import steps
-from kerasbook.data import save_npz
-from kerasbook.processed import read_processed
+from kerasbook.arrays import read_processed, save_npz
 from kerasbook.tracking import log_dense_model, tracked
 from kerasbook.training import Progress, save_run
 

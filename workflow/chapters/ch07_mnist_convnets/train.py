@@ -3,7 +3,7 @@
 import numpy as np
 
 from kerasbook import models, steps
-from kerasbook.processed import read_processed
+from kerasbook.arrays import read_processed
 from kerasbook.tracking import tracked
 from kerasbook.training import fit, save_keras_run
 

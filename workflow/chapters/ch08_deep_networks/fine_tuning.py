@@ -64,17 +64,26 @@ def cut(base: Any, layer: str | None) -> tuple[Any, Any]:
             f"{base.name}, or {HEAD}: {', '.join(names)}."
         )
     tensor = base.get_layer(layer).input
-    try:
-        keras.Model(tensor, base.outputs[0])
-    except (ValueError, KeyError, AttributeError) as error:
+    if isinstance(tensor, list) or not _carries_all(tensor, base.outputs[0]):
         raise KerasbookError(
             f"frozen_before: found '{layer}', where the branches of {base.name} run side by "
             "side; expected a layer that takes all that lies before it, such as the first of a "
             "block."
-        ) from error
+        )
     if tensor is base.inputs[0]:
         return None, tensor
     return keras.Model(base.inputs[0], tensor), tensor
+
+
+def _carries_all(tensor: Any, output: Any) -> bool:
+    """Whether a network's output follows from one tensor within it."""
+    import keras
+
+    try:
+        keras.Model(tensor, output)
+    except (ValueError, KeyError):  # Keras: the graph is disconnected
+        return False
+    return True
 
 
 def features(bottom: Any | None, pictures: np.ndarray, family: str) -> np.ndarray:

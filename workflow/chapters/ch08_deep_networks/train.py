@@ -11,8 +11,8 @@ import numpy as np
 
 from chapters.ch08_deep_networks import fine_tuning, imagenet, networks, weights
 from kerasbook import models, pictures, steps
+from kerasbook.arrays import read_processed
 from kerasbook.files import write_json
-from kerasbook.processed import read_processed
 from kerasbook.tracking import tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
 

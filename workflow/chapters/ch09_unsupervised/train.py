@@ -9,8 +9,7 @@ import numpy as np
 
 from chapters.ch09_unsupervised import autoencoding, sentences
 from kerasbook import models, steps, texts
-from kerasbook.data import save_npz
-from kerasbook.processed import read_processed
+from kerasbook.arrays import read_processed, save_npz
 from kerasbook.tracking import tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
 

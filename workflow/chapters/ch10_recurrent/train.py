@@ -10,8 +10,8 @@ import numpy as np
 from chapters.ch10_recurrent import reviews, writing
 from chapters.ch10_recurrent.preprocess import STEP, WINDOW
 from kerasbook import characters, steps
+from kerasbook.arrays import read_processed
 from kerasbook.files import write_text
-from kerasbook.processed import read_processed
 from kerasbook.tracking import Run, tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
 

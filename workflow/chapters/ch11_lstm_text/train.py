@@ -8,10 +8,9 @@ import numpy as np
 
 from chapters.ch11_lstm_text import inputs, sampling
 from kerasbook import models, steps
+from kerasbook.arrays import read_processed, save_npz
 from kerasbook.characters import decode, window_starts, windows
-from kerasbook.data import save_npz
 from kerasbook.files import write_text
-from kerasbook.processed import read_processed
 from kerasbook.tracking import tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
 

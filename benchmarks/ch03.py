@@ -1,0 +1,38 @@
+"""Chapter 4.3: an epoch of softmax regression on rows of Otto's size, against plain Keras."""
+
+import numpy as np
+
+from benchmarks.measure import Row, paired_ratio, seconds
+from chapters.ch03_keras_basics import networks, rows
+from kerasbook import models
+
+N, FEATURES, CLASSES = 61_878, 93, 9
+BATCH = 32
+
+
+def ch03() -> list[Row]:
+    """How long an epoch takes, and how many times as long plain Keras needs for the same."""
+    keras = models.set_up_keras(1)
+    generator = np.random.default_rng(0)
+    counts = generator.poisson(1.0, (N, FEATURES)).astype(np.uint16)
+    x = rows.scaling(counts, "counts")(counts)
+    y = generator.integers(0, CLASSES, N).astype(np.uint8)
+    settings = {
+        "layers": [],
+        "optimizer": {"type": "sgd", "learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
+    }
+    model = networks.build(settings, FEATURES, CLASSES)
+    plain = keras.Sequential([keras.Input((FEATURES,)), keras.layers.Dense(CLASSES)])
+    plain.add(keras.layers.Activation("softmax"))
+    plain.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+
+    def epoch(one):
+        one.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
+
+    for one in (model, plain):
+        epoch(one)  # the graph is built by the first call
+    ratio = paired_ratio(lambda: epoch(plain), lambda: epoch(model))
+    return [
+        Row("ch03 softmax regression, an epoch of 61,878 rows", seconds(lambda: epoch(model)), "s"),
+        Row("ch03 softmax regression, plain Keras / ours", ratio, "x", ">= 0.9"),
+    ]

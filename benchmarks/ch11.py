@@ -1,0 +1,132 @@
+"""Chapter 4.11: memory and speed of the character network, speed of the classifiers."""
+
+import numpy as np
+
+from benchmarks.measure import Row, paired_ratio, peak_memory_mb
+from chapters.ch11_lstm_text import inputs, networks
+from chapters.ch11_lstm_text.character_network import CharacterNetwork
+from chapters.ch11_lstm_text.preprocess import prepare
+from kerasbook import models
+from kerasbook.characters import window_starts, windows
+from kerasbook.data import MAKERS
+from kerasbook.training import fit
+
+# The printed array of windows (line 3465): a row per character, 20 places, a byte per symbol.
+PRINTED_CHARACTERS, WINDOW, PRINTED_SYMBOLS = 2_552_476, 20, 152
+UNITS, BATCH = 128, 128
+STEPS = 60
+RMSPROP = {"type": "rmsprop", "learning_rate": 0.01}
+CLASSIFIER = {"units": 128, "dimension": 128, "dropout": 0.5}
+ROWS = 640
+
+# A run of the printed size, cut short: what it holds is there after a few hundred steps.
+PRINTED_SIZE = f"""
+import numpy as np
+from chapters.ch11_lstm_text import networks, sampling
+from chapters.ch11_lstm_text.character_network import CharacterNetwork
+from chapters.ch11_lstm_text.preprocess import prepare
+from kerasbook import models
+from kerasbook.characters import window_starts
+from kerasbook.data import MAKERS
+
+models.set_up_keras(1)
+arrays, _ = prepare(MAKERS["docstrings"](), [])
+ids = np.resize(arrays["characters"], {PRINTED_CHARACTERS})
+model = networks.character_model({PRINTED_SYMBOLS}, {WINDOW}, {UNITS})
+network = CharacterNetwork(model.get_weights(), "categorical_crossentropy", {RMSPROP})
+writer = sampling.Writer(model, ids, {WINDOW}, 400, [0.2, 0.4, 0.6, 0.8])
+order = np.random.default_rng([1, 1]).permutation(window_starts(len(ids), {WINDOW}))
+network.learn_epoch(ids, {WINDOW}, order[: 300 * {BATCH}], {BATCH})
+model.set_weights(network.weights)
+writer.write(1, 1)
+"""
+
+
+def _characters(arrays: dict[str, np.ndarray]) -> Row:
+    """The character network against Keras on ready one-hot arrays."""
+    ids, symbols = arrays["characters"], len(arrays["alphabet"])
+    starts = window_starts(len(ids), WINDOW)[: STEPS * BATCH]
+    hot = np.eye(symbols, dtype=np.float32)
+    x, y = hot[windows(ids, WINDOW)[starts]], hot[ids[starts + WINDOW]]
+    model = networks.character_model(symbols, WINDOW, UNITS)
+    network = CharacterNetwork(model.get_weights(), "categorical_crossentropy", RMSPROP)
+    plain = _plain(x.shape[1:], symbols)
+
+    def with_keras() -> None:
+        plain.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
+
+    def ours() -> None:
+        network.learn_epoch(ids, WINDOW, np.random.default_rng(1).permutation(starts), BATCH)
+
+    with_keras(), ours()  # both compile at their first call
+    return Row("ch11_char_lstm_throughput", paired_ratio(with_keras, ours), "ratio", ">= 0.9")
+
+
+def _plain(shape: tuple[int, ...], symbols: int):
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.Input(shape),
+            keras.layers.LSTM(UNITS),
+            keras.layers.Dense(symbols, activation="softmax"),
+        ]
+    )
+    model.compile(loss="categorical_crossentropy", optimizer=models.optimizer(RMSPROP))
+    return model
+
+
+def _compiled(model):
+    model.compile(loss="binary_crossentropy", optimizer="adam", metrics=["accuracy"])
+    return model
+
+
+def _one_hot(arrays: dict[str, np.ndarray]) -> Row:
+    """The classifier of hashed words, trained by the chapter, against Keras's own `fit`."""
+    chosen = np.linspace(0, len(arrays["labels"]) - 1, ROWS).astype(int)
+    x, y = arrays["hashed"][chosen].astype(np.int32), arrays["labels"][chosen]
+    model = _compiled(networks.embedding_classifier(CLASSIFIER, inputs.VOCABULARY, inputs.LENGTH))
+
+    def with_keras() -> None:
+        model.fit(x, y, batch_size=32, epochs=1, verbose=0)
+
+    def ours() -> None:
+        fit(model, (x, y), None, 1, 32)
+
+    with_keras(), ours()
+    return Row("ch11_one_hot_throughput", paired_ratio(with_keras, ours), "ratio", ">= 0.9")
+
+
+def _tfidf_rows(arrays: dict[str, np.ndarray]) -> Row:
+    """The classifier of TF-IDF rows, made dense per batch, against ready dense rows."""
+    chosen = np.linspace(0, len(arrays["labels"]) - 1, ROWS).astype(int)
+    rows, _ = inputs.tfidf(inputs.word_counts(arrays, chosen)[0], np.arange(ROWS), 1)
+    labels = arrays["labels"][chosen]
+    dense = rows.toarray()[:, np.newaxis, :]
+    model = _compiled(networks.row_classifier(CLASSIFIER, rows.shape[1]))
+
+    def with_keras() -> None:
+        model.fit(dense, labels, batch_size=32, epochs=1, verbose=0)
+
+    def ours() -> None:
+        batches = inputs.row_batches(rows, labels, 32, seed=1)
+        fit(model, batches, None, 1, rows=ROWS, shuffle=False)
+
+    with_keras(), ours()
+    return Row("ch11_tfidf_rows_throughput", paired_ratio(with_keras, ours), "ratio", ">= 0.9")
+
+
+def ch11() -> list[Row]:
+    """Peak memory at the printed size, and training against plain Keras, one thread each."""
+    from threadpoolctl import threadpool_limits
+
+    models.set_up_keras(1)
+    arrays, _ = prepare(MAKERS["docstrings"](), [])
+    printed = PRINTED_CHARACTERS * WINDOW * PRINTED_SYMBOLS / 1e9
+    with threadpool_limits(1):
+        throughput = [_characters(arrays), _one_hot(arrays), _tfidf_rows(arrays)]
+    return [
+        Row("ch11_char_lstm_peak_memory", peak_memory_mb(PRINTED_SIZE), "MB", "<= 1500"),
+        Row("ch11_char_lstm_printed_array", printed, "GB"),
+        *throughput,
+    ]
