@@ -175,7 +175,7 @@ def test_submission(tmp_path):
         ([[0.5, 0.5]], r"shape \(1, 2\), expected \(2, 2\)"),
         (
             [[0.5, 0.5], [np.nan, np.nan]],
-            "1 rows that are no probabilities, the first that of id 3",
+            "1 rows that are no probabilities, the first.* id 3",
         ),
         ([[0.5, 0.9], [0.5, 0.5]], "the first that of id 7"),
         ([[1.5, -0.5], [0.5, 0.5]], "the first that of id 7"),

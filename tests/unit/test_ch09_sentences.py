@@ -13,34 +13,8 @@ from kerasbook.errors import KerasbookError
 
 def test_kims_words():
     told = sentences.words_of("It's GOOD -- isn't it?! (he'd say: we'll, they've, you're) 3,5\n")
-    assert told == (
-        [
-            "it",
-            "'s",
-            "good",
-            "is",
-            "n't",
-            "it",
-            "?",
-            "!",
-            "(",
-            "he",
-            "'d",
-            "say",
-            "we",
-            "'ll",
-            ",",
-            "they",
-            "'ve",
-            ",",
-            "you",
-            "'re",
-            ")",
-            "3",
-            ",",
-            "5",
-        ]
-    )
+    expected = "it 's good is n't it ? ! ( he 'd say we 'll , they 've , you 're ) 3 , 5"
+    assert " ".join(told) == expected
     assert sentences.words_of("--- ...") == []
 
 
@@ -180,7 +154,7 @@ def test_faults_name_file_and_line(tmp_path, line, told):
 
 
 def test_missing_and_empty_files(tmp_path):
-    with pytest.raises(KerasbookError, match="none.txt: cannot be read"):
+    with pytest.raises(KerasbookError, match=r"none\.txt: cannot be read"):
         glove.read_vectors(tmp_path / "none.txt", ["a"], 2)
     with pytest.raises(KerasbookError, match="found an empty file"):
         glove.read_vectors(written(tmp_path / "v.txt", []), ["a"], 2)

@@ -52,11 +52,43 @@ def test_peoples_judgement_needs_ten_pairs(split):
     told, n = vectors.pair_correlation(vectors.word2vec(split, WORD2VEC, 1))
     assert n < 10
     assert np.isnan(told)
-    pairs = [["tiger", "cat", "book", "paper", "computer", "keyboard", "train", "car", "king"],
-             ["cabbage", "queen", "bishop", "football", "soccer", "tennis", "student", "law"],
-             ["professor", "movie", "star", "stock", "market", "phone", "planet", "sun", "money",
-              "cash", "bread", "butter", "plane", "drug", "abuse", "cucumber", "potato"]]  # fmt: skip
-    told, n = vectors.pair_correlation(vectors.word2vec(pairs, WORD2VEC, 1))
+    pairs = [
+        "tiger",
+        "cat",
+        "book",
+        "paper",
+        "computer",
+        "keyboard",
+        "train",
+        "car",
+        "king",
+        "cabbage",
+        "queen",
+        "bishop",
+        "football",
+        "soccer",
+        "tennis",
+        "student",
+        "law",
+        "professor",
+        "movie",
+        "star",
+        "stock",
+        "market",
+        "phone",
+        "planet",
+        "sun",
+        "money",
+        "cash",
+        "bread",
+        "butter",
+        "plane",
+        "drug",
+        "abuse",
+        "cucumber",
+        "potato",
+    ]
+    told, n = vectors.pair_correlation(vectors.word2vec([pairs], WORD2VEC, 1))
     assert n >= 10
     assert -1 <= told <= 1
 

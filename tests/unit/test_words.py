@@ -1,5 +1,7 @@
 """Words, their indices, and rows of one length: as Keras 1 and Keras 3 give them."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ TEXTS = [
 
 def sequences(flat):
     values, offsets = flat
-    return [values[a:b].tolist() for a, b in zip(offsets[:-1], offsets[1:])]
+    return [values[a:b].tolist() for a, b in pairwise(offsets)]
 
 
 def test_split_keeps_apostrophes_and_lowers():

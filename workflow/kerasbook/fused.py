@@ -4,7 +4,12 @@ Keras 3 writes a step as a chain of whole-array operations, each of which reads 
 every weight. TensorFlow has kernels that do the same arithmetic in one pass; on a CPU, where
 a wide dense layer or an embedding makes the step as dear as the gradient, they take a third of
 the time. Formulas and state are Keras's own; with another backend, or with settings that the
-kernels lack, so is the code. A run's model is saved with Keras's optimizer: see `keras_own`.
+kernels lack, so is the code.
+
+One thing differs, and is meant to: the gradient of an embedding. Keras 3 (3.15 with TensorFlow)
+squares what each place of a batch contributes to a word's gradient and adds the squares. The
+papers, Keras 1 and these kernels add up the gradient and square the sum, so a word that stands
+in a batch twice moves as its gradient says.
 """
 
 from typing import Any
@@ -24,7 +29,7 @@ def _handle(variable: Any) -> Any:
 
 
 def _dense(gradient: Any) -> Any:
-    """A gradient of an embedding comes as slices; Keras adds them up, and so do we."""
+    """The gradient of an embedding, which comes in a slice for each place, as one array."""
     import tensorflow as tf
 
     return tf.convert_to_tensor(gradient)
@@ -84,11 +89,7 @@ class FusedAdadelta(keras.optimizers.Adadelta):
 
 
 class FusedAdam(keras.optimizers.Adam):
-    """`keras.optimizers.Adam` (Kingma and Ba 2015), a step in one pass.
-
-    Of an embedding, Keras 3 squares the gradient of each place at which a word stands and adds
-    the squares; the paper, Keras 1 and this kernel add the gradients and square the sum.
-    """
+    """`keras.optimizers.Adam` (Kingma and Ba 2015), a step in one pass."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable."""

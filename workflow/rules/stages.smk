@@ -1,6 +1,8 @@
 """The stages of a chapter, once. A chapter's rules.smk inherits them by `use rule`
 and says what is particular; the script of that name is the one beside its rules.smk."""
 
+import re
+
 
 localrules:
     download_file,
@@ -22,7 +24,12 @@ rule download_file:
     benchmark:
         "logs/download/{dataset}/{file}.benchmark.tsv"
     wildcard_constraints:
-        file=r"[^/]+(?<!\.json)",
+        # The names that there are: one of them ends in .json, as the records do.
+        file="|".join(
+            sorted(
+                {re.escape(one.name) for d in PLAN.catalogue.datasets.values() for one in d.files}
+            )
+        ),
     conda:
         ENVIRONMENT
     resources:

@@ -87,16 +87,16 @@ def _carries_all(tensor: Any, output: Any) -> bool:
 
 
 def features(bottom: Any | None, pictures: np.ndarray, family: str) -> np.ndarray:
-    """What the frozen part makes of pictures; the prepared pictures if nothing is frozen.
+    """What the frozen part makes of pictures; the pictures themselves if nothing is frozen.
 
     Args:
         pictures: (n, size, size, 3) uint8.
 
     Returns:
-        (n, height, width, channels) float32.
+        (n, height, width, channels) float32; the pictures are uint8, a quarter of the memory.
     """
     if bottom is None:
-        return prepared(pictures, family)
+        return pictures
     made = [
         bottom.predict_on_batch(prepared(pictures[start : start + CHUNK], family))
         for start in range(0, len(pictures), CHUNK)
@@ -182,6 +182,8 @@ class FineTuned:
     def trainable_from(self, layer: str | None) -> tuple[Any | None, Any]:
         """The frozen part (None if there is none) and the model that is trained on its features.
 
+        Where nothing is frozen, the model takes pixels.
+
         Batch normalisation keeps the averages that it came with: a few pictures would only
         spoil them. A network with random weights has none yet, and learns them.
         """
@@ -193,7 +195,7 @@ class FineTuned:
         for one in self.base.layers:
             normalises = isinstance(one, keras.layers.BatchNormalization)
             one.trainable = id(one) not in frozen and not (normalises and keep_averages)
-        return bottom, keras.Model(tensor, self.outputs)
+        return bottom, self.serving() if bottom is None else keras.Model(tensor, self.outputs)
 
     def stage(
         self,
@@ -241,6 +243,7 @@ class FineTuned:
             self.settings["batch_size"],
             send,
             callbacks=[clock],
+            validation_batch_size=CHUNK,
         )
         batches = len(ended) // len(begun)
         taken = np.array(ended[batches - 1 :: batches]) - np.array(begun)
