@@ -329,7 +329,11 @@ def test_facts_of_the_table(regression):
     assert regression["facts"]["n_classes"] == 10
     assert regression["facts"]["n_features"] == 64
     assert regression["facts"]["n_rows"] == 500
-    assert regression["facts"]["n_class1"] == regression["run"].data["y"].sum()
+    from sklearn.datasets import load_digits
+
+    zeros = load_digits().target[:500] == 0
+    assert regression["facts"]["n_class1"] == zeros.sum()
+    np.testing.assert_array_equal(regression["run"].data["y"], zeros)
 
 
 def test_a_regression_is_measured_on_what_it_learnt_and_on_what_it_did_not(regression):
@@ -353,6 +357,21 @@ def test_a_regression_is_measured_on_what_it_learnt_and_on_what_it_did_not(regre
     np.testing.assert_allclose(
         logistic.logits(counts, regression["line"]), run.predictions["logits"], atol=1e-9
     )
+
+
+def test_rows_held_out_leave_no_trace_in_what_is_learnt(regression, start):
+    run = regression["run"]
+    counts, y = run.data["x"][:200], run.data["y"][:200].astype(float)
+    other, changed = counts.copy(), y.copy()
+    other[-1] += 500
+    changed[-1] = 1 - changed[-1]
+    told, same = (
+        train.held_out(*rows, start, SETTINGS) for rows in ((counts, y), (other, changed))
+    )
+    assert len(told["test_logits"]) == 40
+    np.testing.assert_array_equal(told["test_logits"][:-1], same["test_logits"][:-1])
+    assert told["test_logits"][-1] != same["test_logits"][-1]
+    assert told["learnt_share"] == same["learnt_share"] == y[:160].mean()
 
 
 def with_logits(regression, logits):

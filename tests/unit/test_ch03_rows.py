@@ -78,6 +78,8 @@ def test_three_parts_share_no_row():
     assert [len(one) for one in parts] == [722, 128, 150]
     assert len(set.union(*parts)) == 1000
     assert rows.share_seen(told, chosen) == 0.0
+    repaired = chosen | {"epochs_before": 10, "learnt_before": "training_rows"}
+    assert set(rows.plan(1000, 3, repaired).all_rows) == parts[0]
 
 
 def test_without_held_out_rows_all_are_told_of():

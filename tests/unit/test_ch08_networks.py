@@ -1,11 +1,14 @@
 """Chapter 4.8: preprocessing, parameter counts, cuts, features computed once, Grad-CAM."""
 
 import numpy as np
+import psutil
 import pytest
 
-from chapters.ch08_deep_networks import fine_tuning, networks, weights
+from chapters.ch08_deep_networks import fine_tuning, imagenet, networks, weights
+from chapters.ch08_deep_networks.train import answers
 from kerasbook import models
 from kerasbook.errors import KerasbookError
+from kerasbook.pictures import read_picture
 
 keras = models.set_up_keras(1)
 
@@ -75,8 +78,6 @@ def test_the_printed_preprocessing_exchanges_two_means():
 
 
 def test_parameters_are_counted_without_making_them():
-    import psutil
-
     built = networks.build("miniature", 32)
     assert networks.count_parameters("miniature") == built.count_params()
     before = psutil.Process().memory_info().rss
@@ -139,6 +140,19 @@ def test_unknown_and_branching_layers_are_refused():
         fine_tuning.cut(branching, "after")
     with pytest.raises(KerasbookError, match="found 'add', where the branches"):
         fine_tuning.cut(branching, "add")
+
+
+def test_the_famous_networks_are_cut_at_their_blocks():
+    with keras.StatelessScope(initialize_variables=False):  # their weights are not needed
+        vgg = networks.build("vgg16", 64, top=False)
+        bottom, tensor = fine_tuning.cut(vgg, "block5_conv1")  # where the tutorial's 25 layers end
+        assert tensor.shape == (None, 4, 4, 512)
+        assert bottom.layers[-1].name == "block4_pool"
+        resnet = networks.build("resnet50", 64, top=False)
+        assert fine_tuning.cut(resnet, "conv5_block1_1_conv")[1].shape == (None, 4, 4, 1024)
+        with pytest.raises(KerasbookError, match="found 'conv5_block1_2_conv', where the branches"):
+            fine_tuning.cut(resnet, "conv5_block1_2_conv")
+    keras.utils.clear_session()
 
 
 def test_features_computed_once_give_the_weights_of_recomputing(some):
@@ -274,3 +288,30 @@ def test_mirrored_pictures_follow_the_others(some):
     assert len(pictures) == len(labels) == 24
     np.testing.assert_array_equal(pictures[12:, :, 0], some["x_train"][:, :, -1])
     np.testing.assert_array_equal(labels[12:], some["y_train"])
+
+
+def test_nothing_frozen_trains_all_from_pixels(some):
+    tuned = fine_tuned()
+    before = [value.copy() for value in tuned.base.get_weights()]
+    bottom, model = tuned.trainable_from(None)
+    assert bottom is None
+    assert fine_tuning.features(None, some["x_val"], "caffe") is some["x_val"]
+    np.testing.assert_allclose(
+        model.predict_on_batch(some["x_val"]), tuned.probabilities(some["x_val"]), rtol=1e-4
+    )
+    tuned.stage(some, None, {"type": "adam", "learning_rate": 0.0001}, 1)
+    changed = [not np.array_equal(a, b) for a, b in zip(before, tuned.base.get_weights())]
+    assert all(changed)
+    assert tuned.times == {}
+
+
+@pytest.mark.book
+def test_real_weights_know_a_strawberry(mirror):
+    path = mirror / "imagenet_samples" / "strawberry_1157.jpeg"
+    picture = read_picture(path.read_bytes(), path.name)
+    folder = mirror / "imagenet_weights"
+    told = answers("mobilenet_025", folder / "mobilenet_2_5_224_tf.h5", [picture], "own")
+    classes, shares = imagenet.best(told["probabilities_mobilenet_025"])
+    names = imagenet.read_class_index(folder / "imagenet_class_index.json")
+    assert names[classes[0, 0]] == ("n07745940", "strawberry")
+    assert shares[0, 0] > 0.9

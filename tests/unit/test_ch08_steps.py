@@ -252,8 +252,8 @@ def test_metrics_of_pretraining():
 
 
 def test_explained_pictures_take_turns():
-    labels = np.array([0, 0, 0, 1, 1])
-    assert explained(4, labels).tolist() == [0, 3, 1, 4]
-    assert explained(3, labels).tolist() == [0, 3, 1]
+    labels = np.array([0, 0, 0, 0, 0, 1, 1])
+    assert explained(4, labels).tolist() == [0, 5, 4, 6]
+    assert explained(3, labels).tolist() == [0, 5, 4]
+    assert explained(6, labels).tolist() == [0, 5, 2, 6, 4]
     assert explained(0, labels).tolist() == []
-    assert explained(5, labels).tolist() == [0, 3, 1, 4, 2]

@@ -52,43 +52,12 @@ def test_peoples_judgement_needs_ten_pairs(split):
     told, n = vectors.pair_correlation(vectors.word2vec(split, WORD2VEC, 1))
     assert n < 10
     assert np.isnan(told)
-    pairs = [
-        "tiger",
-        "cat",
-        "book",
-        "paper",
-        "computer",
-        "keyboard",
-        "train",
-        "car",
-        "king",
-        "cabbage",
-        "queen",
-        "bishop",
-        "football",
-        "soccer",
-        "tennis",
-        "student",
-        "law",
-        "professor",
-        "movie",
-        "star",
-        "stock",
-        "market",
-        "phone",
-        "planet",
-        "sun",
-        "money",
-        "cash",
-        "bread",
-        "butter",
-        "plane",
-        "drug",
-        "abuse",
-        "cucumber",
-        "potato",
-    ]
-    told, n = vectors.pair_correlation(vectors.word2vec([pairs], WORD2VEC, 1))
+    known = (
+        "tiger cat book paper computer keyboard train car king cabbage queen bishop football "
+        "soccer tennis student law professor movie star stock market phone planet sun money cash "
+        "bread butter plane drug abuse cucumber potato"
+    )
+    told, n = vectors.pair_correlation(vectors.word2vec([known.split()], WORD2VEC, 1))
     assert n >= 10
     assert -1 <= told <= 1
 
@@ -190,13 +159,8 @@ def run_of(task, predictions, data=None, history=None, epochs=()):
 def test_metrics_of_posts_tell_appearance_from_truth():
     own = np.array([1, 1, 1, 0, 0, 0])
     given = 1 - own
-    told = evaluate.metrics_of(
-        run_of(
-            "doc_vectors",
-            {"probabilities": given * 0.8 + 0.1, "given": given},
-            {"first_group": own},
-        )  # fmt: skip
-    )
+    predictions = {"probabilities": given * 0.8 + 0.1, "given": given}
+    told = evaluate.metrics_of(run_of("doc_vectors", predictions, {"first_group": own}))
     assert told["apparent_accuracy"] == 1
     assert told["test_accuracy"] == 0
     assert told["wrong_labels"] == 1

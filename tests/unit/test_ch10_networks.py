@@ -23,6 +23,7 @@ def sentiment(**changed: object) -> dict[str, object]:
     values = {
         "task": "sentiment", "title": "t", "variant": "beyond", "dataset": "imdb",
         "cell": "lstm", "units": 4, "embedding": 3, "dropout": 0.5, "words": 6,
+        "embedding_dropout": 0.0, "marks": True,
         "optimizer": {"type": "adam"}, "epochs": 1, "batch_size": 8,
     }  # fmt: skip
     return values | changed
@@ -50,6 +51,7 @@ def test_a_corrected_variant_differs_from_the_printed_one_in_its_fault_alone(edi
     assert differing("nietzsche_lstm", "nietzsche_lstm_log_space") == {"sampling"}
     assert differing("imdb_simple_rnn", "imdb_simple_rnn_exercise") == {"epochs"}
     assert differing("imdb_lstm_exercise", "imdb_gru_exercise") == {"cell"}
+    assert differing("imdb_lstm_exercise", "imdb_simple_rnn_exercise") == {"cell"}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_a_corrected_variant_differs_from_the_printed_one_in_its_fault_alone(edi
     ],
 )
 def test_the_printed_network_has_its_weights(keras, cell: str, weights: int) -> None:
-    printed = {"cell": cell, "units": 128, "embedding": 128, "dropout": 0.5, "words": 100}
+    printed = sentiment(cell=cell, units=128, embedding=128, words=100)
     model = networks.sentiment_network(printed, 20_000)
     assert model.count_params() == 20_000 * 128 + weights + 128 + 1
 
@@ -143,6 +145,24 @@ def test_known_words_leave_out_what_may_be_cut() -> None:
 def test_entropy_is_the_loss_of_the_frequencies() -> None:
     assert evaluate.entropy(np.array([1, 1])) == pytest.approx(math.log(2))
     assert evaluate.entropy(np.array([5, 0])) == 0.0
+
+
+def test_rows_are_read_with_marks_or_without() -> None:
+    words = ["the", ".", "br", "end", "'s"]
+    numbers = np.array([1, 5, 6, 8, 9, 1, 7, 2, 5, 8], np.uint16)
+    data = {
+        "x_train": np.array([[0, 0, 1, 5, 6, 8, 9]], np.uint16),
+        "x_test": np.array([[0, 0, 1, 7, 2, 5, 8]], np.uint16),
+        "words": numbers,
+        "offsets": np.array([0, 5, 10]),
+        "vocabulary": np.frombuffer("\n".join(words).encode(), np.uint8),
+    }
+    learnt, tested = train.rows_to_read(data, {"words": 3, "marks": True})
+    assert learnt.tolist() == [[6, 8, 9]]
+    assert tested.tolist() == [[2, 5, 8]]
+    learnt, tested = train.rows_to_read(data, {"words": 5, "marks": False})
+    assert learnt.tolist() == [[0, 1, 5, 8, 9]]
+    assert tested.tolist() == [[0, 1, 2, 5, 8]]
 
 
 def test_the_row_with_the_least_padding_is_followed() -> None:

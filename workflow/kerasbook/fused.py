@@ -28,14 +28,19 @@ def _handle(variable: Any) -> Any:
     return value.handle
 
 
-def _dense(gradient: Any) -> Any:
-    """The gradient of an embedding, which comes in a slice for each place, as one array."""
-    import tensorflow as tf
+class _WholeGradients:
+    """Makes one array of the gradient of an embedding, which comes in a slice for each place."""
 
-    return tf.convert_to_tensor(gradient)
+    def apply(self, grads: list, trainable_variables: list | None = None) -> None:
+        """One step of all variables; clipping sees the whole gradients, too."""
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            grads = [None if one is None else tf.convert_to_tensor(one) for one in grads]
+        super().apply(grads, trainable_variables)
 
 
-class FusedRMSprop(keras.optimizers.RMSprop):
+class FusedRMSprop(_WholeGradients, keras.optimizers.RMSprop):
     """`keras.optimizers.RMSprop` (Hinton 2012), a step in one pass."""
 
     def build(self, var_list: list) -> None:
@@ -62,11 +67,11 @@ class FusedRMSprop(keras.optimizers.RMSprop):
             rho=self.rho,
             momentum=self.momentum,
             epsilon=self.epsilon,
-            grad=_dense(gradient),
+            grad=gradient,
         )
 
 
-class FusedAdadelta(keras.optimizers.Adadelta):
+class FusedAdadelta(_WholeGradients, keras.optimizers.Adadelta):
     """`keras.optimizers.Adadelta` (Zeiler 2012), a step in one pass."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -84,11 +89,11 @@ class FusedAdadelta(keras.optimizers.Adadelta):
             lr=ops.cast(learning_rate, variable.dtype),
             rho=self.rho,
             epsilon=self.epsilon,
-            grad=_dense(gradient),
+            grad=gradient,
         )
 
 
-class FusedAdam(keras.optimizers.Adam):
+class FusedAdam(_WholeGradients, keras.optimizers.Adam):
     """`keras.optimizers.Adam` (Kingma and Ba 2015), a step in one pass."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -110,7 +115,7 @@ class FusedAdam(keras.optimizers.Adam):
             beta1=self.beta_1,
             beta2=self.beta_2,
             epsilon=self.epsilon,
-            grad=_dense(gradient),
+            grad=gradient,
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from chapters.ch03_keras_basics.evaluate import in_use_of
 from kerasbook import plots, steps
@@ -108,6 +109,8 @@ def draw_state(
     diamonds(below, list(told), change, plots.ORANGE, 5)
     below.set_title("last fit: training loss since its first epoch (nats)")
     below.set_xlabel("epoch of the last fit")
+    for axes in (above, below):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     plots.legend_above(figure, [above, below])
     return figure
 
@@ -167,6 +170,7 @@ def draw_overfitting(histories: list[dict[str, np.ndarray]], best: int, stop: in
         axes.axvline(
             stop, color=plots.INK, linewidth=1.0, linestyle=(0, (1.5, 1.2)), label="early stop"
         )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="epoch", ylabel="cross-entropy (nats)")
     plots.legend_above(figure, [axes])
     return figure
@@ -252,7 +256,7 @@ def ladder(results: Results) -> ChapterFigure:
         "Log loss of every model on held-out rows",
         "Multi-class log loss (nats) on the test rows, of the models that never learnt from them. "
         "A ring is a seed, the dot their mean. Whoever gives every row the frequencies of the "
-        f"classes comes to {null:.3f}, off the axis."
+        f"classes comes to {null:.3f}."
         + (f" The dashed line is {peer['source']}: {peer['value']}." if book else ""),
         "Log loss by experiment: "
         + "; ".join(

@@ -74,10 +74,14 @@ def plan(n: int, seed: int, settings: Mapping[str, Any]) -> Plan:
     for _ in range(settings.get("runs_before", 0) + 1):
         left, test = split(left, settings["held_out"])
         runs.append(Fit(left, test))
-    # Test rows of earlier runs are no training rows of later ones, so only the last ones matter.
-    kept_away = test if settings.get("learnt_before") == "without_test_rows" else nothing
-    before = tuple(Fit(_less(run.train, kept_away), run.watched) for run in runs[:-1])
     learnt, watched = _with_watched(left, test, settings)
+    # Test rows of earlier runs are no training rows of later ones, so only the last ones matter.
+    kept_away = {
+        "all_rows": nothing,
+        "without_test_rows": test,
+        "training_rows": np.union1d(test, watched),
+    }[settings.get("learnt_before", "all_rows")]
+    before = tuple(Fit(_less(run.train, kept_away), run.watched) for run in runs[:-1])
     return Plan(_less(rows, kept_away), before, Fit(learnt, watched), test)
 
 

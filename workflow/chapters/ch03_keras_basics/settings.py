@@ -56,9 +56,9 @@ class Network(TableExperiment):
     fits_before: bool = Field(
         description="Whether those runs went on fitting the model, or only split the rows."
     )
-    learnt_before: Literal["all_rows", "without_test_rows"] = Field(
-        description="What the model learnt from before: all rows there were (as printed), or "
-        "those that do not become test rows."
+    learnt_before: Literal["all_rows", "without_test_rows", "training_rows"] = Field(
+        description="What the model learnt from before: all rows there were (as printed), those "
+        "that do not become test rows, or those that are not watched either."
     )
     validation: Literal["none", "test", "split"] = Field(
         description="What is watched while training: nothing, the test rows (as printed), or the "

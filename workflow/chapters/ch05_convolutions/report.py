@@ -60,8 +60,8 @@ def window(results: Results) -> ChapterFigure:
         "window",
         "One filter, two places",
         f"A filter of {FILTER} x {FILTER} weights on two places of a handwritten {digit}: each "
-        "pixel times the weight upon it, and all products added. Where the stroke bends as the "
-        f"filter does the sum is {sums[0]:.2f}, elsewhere on the stroke it can be {sums[1]:.2f}. "
+        "pixel times the weight upon it, and all products added. Where the stroke runs as in the "
+        f"filter the sum is {sums[0]:.2f}, elsewhere on the stroke it can be {sums[1]:.2f}. "
         "Pixels go from 0 (paper) to 1 (ink).",
         f"A digit {digit} twice with a box on it, the pixels in the box as numbers, and the "
         f"filter's weights as numbers. The sums of products are {sums[0]:.2f} and {sums[1]:.2f}.",

@@ -313,7 +313,7 @@ def grad_cam(results: Results) -> ChapterFigure:
     return ChapterFigure(
         "grad_cam",
         title,
-        "Grad-CAM of the first validation pictures of each class, "
+        "Grad-CAM of some validation pictures of each class, "
         f"{results.experiments[name]['title'].lower()} (seed {seed}): in colour what speaks for "
         "the answer, dark grey what does not. Above each picture what it is, the answer, and its "
         f"share. {right} of {len(rows)} answers are right.",

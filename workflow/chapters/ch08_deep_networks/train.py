@@ -200,9 +200,14 @@ def brought_to(data: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarra
 
 
 def explained(n: int, labels: np.ndarray) -> np.ndarray:
-    """Which `n` pictures are explained: the first of each class in turn."""
-    by_class = [np.flatnonzero(labels == one) for one in np.unique(labels)]
-    turns = [rows[turn] for turn in range(n) for rows in by_class if turn < len(rows)]
+    """Which `n` pictures are explained: of each class in turn, spread over its pictures."""
+    classes = [np.flatnonzero(labels == one) for one in np.unique(labels)]
+    each = -(-n // len(classes))
+    spread = [
+        rows[np.linspace(0, len(rows) - 1, min(each, len(rows))).round().astype(int)]
+        for rows in classes
+    ]
+    turns = [rows[turn] for turn in range(each) for rows in spread if turn < len(rows)]
     return np.array(turns[:n], np.int64)
 
 

@@ -17,7 +17,6 @@ Arrays = dict[str, np.ndarray]
 
 SHOWN = 10  # pictures, as many as the tutorial shows (line 2526)
 SAMPLED = 200  # pictures, for the measure of how like digits they are
-STEPS_PER_CALL = 16
 KEPT_WORDS = 5_000
 MAP_WORDS, MAP_SKIP = 80, 60
 MAP_POSTS = 400
@@ -43,15 +42,10 @@ def fitted_autoencoder(run: Any, settings: Mapping[str, Any], data: Arrays) -> t
         (n, 784) of float32.
     """
     from chapters.ch09_unsupervised import networks
-    from kerasbook.fused import fused
 
     x_train, x_test = autoencoding.flat(data["x_train"]), autoencoding.flat(data["x_test"])
     encoder, decoder, model = networks.autoencoder(settings["codes"])
-    model.compile(
-        loss="binary_crossentropy",
-        optimizer=fused(models.optimizer(settings["optimizer"])),
-        steps_per_execution=STEPS_PER_CALL,
-    )
+    networks.compiled(model, settings, loss="binary_crossentropy")
     progress = fit(
         model,
         (x_train, x_train),
@@ -121,13 +115,8 @@ def classifier(way: str, settings: Mapping[str, Any], encoder: list[np.ndarray],
     from chapters.ch09_unsupervised import networks
 
     model = networks.classifier(settings["codes"], frozen=way == "frozen")
-    optimizer = models.optimizer(settings["optimizer"])
-    model.compile(
-        loss="sparse_categorical_crossentropy",
-        optimizer=optimizer,
-        metrics=["accuracy"],
-        steps_per_execution=STEPS_PER_CALL,
-    )
+    networks.compiled(model, settings, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     state = [variable.numpy() for variable in optimizer.variables]
 
@@ -304,18 +293,12 @@ def train_sentence_cnn(snakemake: Any, run: Any, step: Any, data: Arrays) -> Non
     import keras
 
     from chapters.ch09_unsupervised import networks
-    from kerasbook.fused import fused
 
     settings = step.settings
     begun, n_known = first_vectors(snakemake, step, data)
     n_words = len(data["word_offsets"]) - 1
     model = networks.sentence_cnn(settings, data["x"].shape[1], n_words, begun)
-    model.compile(
-        loss="binary_crossentropy",
-        optimizer=fused(models.optimizer(settings["optimizer"])),
-        metrics=["accuracy"],
-        steps_per_execution=STEPS_PER_CALL,
-    )
+    networks.compiled(model, settings, loss="binary_crossentropy", metrics=["accuracy"])
     learnt, judged = sentence_rows(data)
     x, y = data["x"][learnt], data["y"][learnt]
     watched, callbacks = (data["x"][judged], data["y"][judged]), []

@@ -21,10 +21,12 @@ def sentiment_network(settings: Mapping[str, Any], vocabulary: int) -> Any:
         "lstm": keras.layers.LSTM,
         "gru": keras.layers.GRU,
     }[settings["cell"]]
+    dropped = settings["embedding_dropout"]
     return keras.Sequential(
         [
             keras.Input((settings["words"],), dtype="uint16"),
             keras.layers.Embedding(vocabulary, settings["embedding"]),
+            *([keras.layers.SpatialDropout1D(dropped)] if dropped else []),
             cell(settings["units"]),
             keras.layers.Dropout(settings["dropout"]),
             keras.layers.Dense(1, activation="sigmoid"),

@@ -107,6 +107,19 @@ def gather(values: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple:
     return values[places], ends
 
 
+def without_marks(values: np.ndarray, offsets: np.ndarray, words: list[str]) -> tuple:
+    """The reviews without punctuation marks and line breaks (`<br />`), as values and offsets.
+
+    Args:
+        words: by rank, as of `encode`.
+    """
+    is_word = [word != "br" and any(map(str.isalnum, word)) for word in words]
+    stays = np.concatenate([np.ones(FIRST_RANK + 1, bool), is_word])
+    kept = stays[values]
+    before = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+    return values[kept], before[offsets]
+
+
 def equal_to_printed(numbers: np.ndarray, offsets: np.ndarray) -> int:
     """How many numbers of the printed example the most similar review has at their places."""
     length = len(PRINTED_EXAMPLE) + 1

@@ -24,6 +24,13 @@ class Sentiment(BaseExperiment):
     units: Units = Field(description="Of the recurrent layer.")
     embedding: Units = Field(description="Numbers that stand for a word.")
     dropout: Rate = Field(description="Of the recurrent layer's answer.")
+    embedding_dropout: Rate = Field(
+        description="The share of the numbers of an embedding that are dropped, the same ones for "
+        "all words of a row."
+    )
+    marks: bool = Field(
+        description="Whether punctuation marks and line breaks count as words (as printed)."
+    )
     words: Words = Field(description="How many last words of a review the network reads.")
     optimizer: Optimizer
     epochs: Epochs

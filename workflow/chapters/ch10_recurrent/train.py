@@ -14,6 +14,7 @@ from kerasbook.arrays import read_processed
 from kerasbook.files import write_text
 from kerasbook.tracking import Run, tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
+from kerasbook.words import pad_sequences
 
 # Training rows that choose the penalty of the linear model.
 VALIDATION_SHARE = 0.2
@@ -26,6 +27,19 @@ def first_long_row(x: np.ndarray) -> int:
     return int((x == reviews.PADDING).sum(axis=1).argmin())
 
 
+def rows_to_read(
+    data: Mapping[str, np.ndarray], settings: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the network reads of the training and of the test rows, (n, words) each."""
+    words = settings["words"]
+    if settings["marks"]:
+        return data["x_train"][:, -words:], data["x_test"][:, -words:]
+    vocabulary = data["vocabulary"].tobytes().decode().split("\n")
+    plain = reviews.without_marks(data["words"], data["offsets"], vocabulary)
+    x = pad_sequences(*plain, words)
+    return x[: len(data["x_train"])], x[len(data["x_train"]) :]
+
+
 def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -> None:
     """Fit a recurrent network to reviews, and ask it about the test rows."""
     from kerasbook import models
@@ -35,9 +49,8 @@ def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -
     from kerasbook.fused import fused
 
     settings = step.settings
-    last, rows = -settings["words"], settings["rows"]
-    x, y = data["x_train"][:rows, last:], data["y_train"][:rows]
-    x_test = data["x_test"][:, last:]
+    x, x_test = rows_to_read(data, settings)
+    x, y = x[: settings["rows"]], data["y_train"][: settings["rows"]]
     keras.utils.set_random_seed(step.seed)
     vocabulary = int(max(data["x_train"].max(), data["x_test"].max())) + 1
     model = networks.sentiment_network(settings, vocabulary)

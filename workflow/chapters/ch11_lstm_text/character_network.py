@@ -20,9 +20,9 @@ from kerasbook.compiled import compiled
 from kerasbook.errors import KerasbookError
 
 FLOAT = np.float32
-# Keras's RMSprop, where the settings say no more than the learning rate.
+# Keras's RMSprop.
 RHO = FLOAT(0.9)
-EPSILON = FLOAT(1e-7)
+EPSILON = 1e-7
 # Rows of a forward pass that is not followed by a backward one.
 FORWARD_ROWS = 1_000
 
@@ -304,16 +304,16 @@ def _shape_of(weights: Sequence[np.ndarray]) -> tuple[int, int]:
     )
 
 
-def _rmsprop(network: CharacterNetwork, rate: np.float32) -> None:
+def _rmsprop(network: CharacterNetwork, rate: np.float32, epsilon: np.float32) -> None:
     gradient, mean_square = network.gradient, network.mean_square
     mean_square *= RHO
     mean_square += (FLOAT(1) - RHO) * np.square(gradient)
     gradient *= rate
-    gradient /= np.sqrt(mean_square + EPSILON)
+    gradient /= np.sqrt(mean_square + epsilon)
     network.flat -= gradient
 
 
-def _sgd(network: CharacterNetwork, rate: np.float32) -> None:
+def _sgd(network: CharacterNetwork, rate: np.float32, epsilon: np.float32) -> None:
     network.flat -= rate * network.gradient
 
 
@@ -331,7 +331,9 @@ def optimizer_step(entry: Mapping[str, Any]) -> Callable[[CharacterNetwork], Non
     Raises:
         KerasbookError: another type, or a setting that is not known here.
     """
-    known = {"type", "learning_rate", "clipnorm"}
+    known = {"type", "learning_rate", "clipnorm"} | (
+        {"epsilon"} if entry["type"] == "rmsprop" else set()
+    )
     asked = {key for key, value in entry.items() if value and key not in known}
     steps = {"rmsprop": _rmsprop, "sgd": _sgd}
     if entry["type"] not in steps or asked:
@@ -340,11 +342,11 @@ def optimizer_step(entry: Mapping[str, Any]) -> Callable[[CharacterNetwork], Non
             "learning_rate and, if wanted, a clipnorm; the character network knows no other."
         )
     update, rate = steps[entry["type"]], FLOAT(entry["learning_rate"])
-    longest = entry.get("clipnorm")
+    longest, epsilon = entry.get("clipnorm"), FLOAT(entry.get("epsilon", EPSILON))
 
     def step(network: CharacterNetwork) -> None:
         if longest is not None:
             _shorten(network.gradients, longest)
-        update(network, rate)
+        update(network, rate, epsilon)
 
     return step
