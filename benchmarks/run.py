@@ -6,6 +6,7 @@ The rows go to `results/bench.tsv`; the exit status is 1 if a bound is broken.
 """
 
 import argparse
+import importlib
 import json
 import statistics
 import subprocess
@@ -13,96 +14,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks import reference_loops
-from benchmarks.measure import ROOT, Row, compile_seconds, paired_ratio, seconds
-from chapters.ch01_neural_network import network as ch01_network
-from chapters.ch04_sgd_network import network as ch04_network
-from kerasbook.bundled import make_digits, make_two_moons
+from benchmarks.measure import ROOT, Row, seconds
 from kerasbook.files import write_text
-
-CH01_FIRST = """
-import numpy as np
-from chapters.ch01_neural_network import network
-weights = network.initial_weights(2, 10, 1, 1)
-first = lambda: network.train(np.zeros((1, 2)), np.zeros(1), weights, 1)
-"""
-
-CH04_FIRST = """
-import numpy as np
-from chapters.ch04_sgd_network import network
-parameters = network.initial_parameters([784, 30, 10], 1)
-images, one = np.zeros((1, 784), np.uint8), np.zeros(1, np.uint8)
-first = lambda: network.train_epoch(images, one, parameters, 10, 3.0, 1.0, np.arange(1))
-"""
-
-
-def ch01() -> list[Row]:
-    """The 2-10-1 network of chapter 4.1 against the loops over its units."""
-    x, y = make_two_moons()
-    y = y.astype(np.float64)
-    start = ch01_network.initial_weights(2, 10, 1, seed=123)
-    loops = reference_loops.UnitLoops(*start)
-    iterations = 5
-    slow_errors = loops.train(x, y, iterations)
-    trained, errors = ch01_network.train(x, y, start, iterations)
-    predicted = ch01_network.predict(x, trained)
-    ratio = paired_ratio(
-        lambda: reference_loops.UnitLoops(*start).train(x, y, iterations),
-        lambda: ch01_network.train(x, y, start, iterations),
-    )
-    return [
-        Row("ch01_speedup", ratio, "ratio", ">= 100"),
-        Row("ch01_error_difference", float(np.abs(errors - slow_errors).max()), "1", "<= 1e-9"),
-        Row(
-            "ch01_prediction_difference",
-            float(np.abs(predicted - loops.predict(x)[:, 0]).max()),
-            "1",
-            "<= 1e-9",
-        ),
-        Row("ch01_compile_seconds", compile_seconds(CH01_FIRST), "s"),
-    ]
-
-
-def ch04() -> list[Row]:
-    """An epoch of chapter 4.4's network against one column vector at a time."""
-    digits = make_digits()
-    images = digits["x_train"].reshape(len(digits["x_train"]), -1)
-    labels = digits["y_train"]
-    order = np.random.default_rng(1).permutation(len(images))
-    batch_size, rate = 10, 3.0
-
-    def after(scale: float, rows: np.ndarray) -> float:
-        """The largest difference of a weight or bias once both sides have learned `rows`."""
-        parameters = ch04_network.initial_parameters([784, 30, 10], seed=1)
-        loops = reference_loops.SampleLoops(*parameters)
-        samples = reference_loops.as_samples(images, labels, scale)
-        with np.errstate(over="ignore"):  # the plain sigmoid of raw sums, which still gives 0
-            loops.train_epoch(samples, batch_size, rate, rows)
-        ch04_network.train_epoch(images, labels, parameters, batch_size, rate, scale, rows)
-        return loops.difference(*parameters)
-
-    scaled = 1 / 255
-    difference = after(scaled, order)
-    # Raw pixels make each step so large that a rounding error grows to the size of
-    # the weights within an epoch; before it grows, both sides agree.
-    raw_batch, raw_epoch = after(1.0, order[:batch_size]), after(1.0, order)
-
-    fast = ch04_network.initial_parameters([784, 30, 10], seed=1)
-    slow = reference_loops.SampleLoops(*fast)
-    samples = reference_loops.as_samples(images, labels, scaled)
-    ratio = paired_ratio(
-        lambda: slow.train_epoch(samples, batch_size, rate, order),
-        lambda: ch04_network.train_epoch(images, labels, fast, batch_size, rate, scaled, order),
-    )
-    return [
-        Row("ch04_speedup", ratio, "ratio", ">= 10"),
-        Row("ch04_weight_difference", difference, "1", "<= 1e-9"),
-        Row("ch04_raw_weight_difference_batch", raw_batch, "1", "<= 1e-9"),
-        Row("ch04_raw_weight_difference_epoch", raw_epoch, "1"),
-        Row("ch04_compile_seconds", compile_seconds(CH04_FIRST), "s"),
-    ]
 
 
 def dry_run() -> list[Row]:
@@ -140,9 +53,14 @@ def book_memory() -> list[Row]:
     ]
 
 
+def of_chapter(name: str) -> Callable[[], list[Row]]:
+    """The benchmark of a chapter, imported when it is run: `benchmarks/chNN.py` has `chNN`."""
+    return lambda: getattr(importlib.import_module(f"benchmarks.{name}"), name)()
+
+
+CHAPTERS = sorted(path.stem for path in Path(__file__).parent.glob("ch[0-9][0-9].py"))
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
-    "ch01": ch01,
-    "ch04": ch04,
+    **{name: of_chapter(name) for name in CHAPTERS},
     "dry_run": dry_run,
     "book_memory": book_memory,
 }
