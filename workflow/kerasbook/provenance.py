@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 PACKAGES = (
-    "snakemake", "mlflow", "keras", "tensorflow-cpu", "tensorflow", "numpy", "pandas",
+    "snakemake", "mlflow", "keras", "tensorflow-cpu", "tensorflow", "numpy", "pandas", "pytensor", "gensim",
     "scikit-learn", "scipy", "numba", "matplotlib",
 )  # fmt: skip
 
