@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 PACKAGES = (
-    "snakemake", "mlflow", "keras", "tensorflow-cpu", "tensorflow", "numpy", "pandas", "pytensor", "gensim",
-    "scikit-learn", "scipy", "numba", "matplotlib",
+    "snakemake", "mlflow", "keras", "tensorflow-cpu", "tensorflow", "numpy", "pandas",
+    "scikit-learn", "scipy", "numba", "matplotlib", "pytensor", "gensim",
 )  # fmt: skip
 
 
