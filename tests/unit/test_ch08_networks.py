@@ -4,7 +4,7 @@ import numpy as np
 import psutil
 import pytest
 
-from chapters.ch08_deep_networks import fine_tuning, imagenet, networks, weights
+from chapters.ch08_deep_networks import fine_tuning, forward, imagenet, networks, weights
 from chapters.ch08_deep_networks.train import answers
 from kerasbook import models
 from kerasbook.errors import KerasbookError
@@ -303,6 +303,15 @@ def test_nothing_frozen_trains_all_from_pixels(some):
     changed = [not np.array_equal(a, b) for a, b in zip(before, tuned.base.get_weights())]
     assert all(changed)
     assert tuned.times == {}
+
+
+def test_sizes_are_found_out_in_processes_of_their_own():
+    told = forward.passed("miniature", 1)
+    assert told["ms"] > 0
+    assert told["mb"] > 0
+    assert forward.counted(["miniature"]) == {"miniature": 61_162}
+    with pytest.raises(KerasbookError, match="count nothing: found a process that ended with"):
+        forward.counted(["nothing"])
 
 
 @pytest.mark.book

@@ -67,7 +67,8 @@ def test_a_classifier_begins_where_it_should():
     generator = np.random.default_rng(2)
     encoder = [generator.normal(size=(784, 5)).astype(np.float32), np.ones(5, np.float32)]
     settings = {
-        "codes": 5, "step_size": 8, "optimizer": {"type": "adam", "learning_rate": 0.01},
+        "codes": 5, "step_size": 8,
+        "classifier_optimizer": {"type": "adam", "learning_rate": 0.01},
     }  # fmt: skip
     x, y = generator.random((16, 784)).astype(np.float32), generator.integers(0, 10, 16)
     for way, same in (("frozen", True), ("tuned", False), ("scratch", False)):

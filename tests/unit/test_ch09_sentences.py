@@ -191,7 +191,8 @@ def test_words_without_a_vector_are_drawn(tmp_path):
 
 CNN = {
     "task": "sentence_cnn", "title": "t", "variant": "as_printed", "dataset": "movie_reviews",
-    "vectors": "random", "train_embedding": True, "embedding_dim": 20, "embedding_range": 0.05,
+    "vectors": "random", "vector_epochs": 5, "train_embedding": True, "embedding_dim": 20,
+    "embedding_range": 0.05,
     "filter_sizes": [3, 4], "filters": 150, "pool_size": 2, "dropout": [0.25, 0.5],
     "hidden_units": 150, "max_norm": None, "optimizer": {"type": "rmsprop"}, "epochs": 1,
     "batch_size": 32, "patience": None,

@@ -26,8 +26,12 @@ def text():
 
 @pytest.fixture
 def model(keras, text):
+    return a_model(keras, text)
+
+
+def a_model(keras, text, gates="sigmoid"):
     keras.utils.set_random_seed(5)
-    return networks.character_model(len(text[1]), WINDOW, UNITS)
+    return networks.character_model(len(text[1]), WINDOW, UNITS, gates)
 
 
 def one_hot(targets, n_chars):
@@ -35,18 +39,21 @@ def one_hot(targets, n_chars):
 
 
 @pytest.mark.parametrize(
-    ("loss", "optimizer"),
+    ("loss", "optimizer", "gates"),
     [
-        ("categorical_crossentropy", RMSPROP),
-        ("categorical_crossentropy", {**RMSPROP, "clipnorm": 0.05}),
-        ("categorical_crossentropy", {"type": "sgd", "learning_rate": 0.5}),
-        ("mean_squared_error", {"type": "sgd", "learning_rate": 0.5}),
+        ("categorical_crossentropy", RMSPROP, "sigmoid"),
+        ("categorical_crossentropy", RMSPROP, "hard_sigmoid"),
+        ("categorical_crossentropy", {**RMSPROP, "epsilon": 1e-4, "clipnorm": 0.05}, "sigmoid"),
+        ("mean_squared_error", {"type": "sgd", "learning_rate": 0.5}, "sigmoid"),
     ],
 )
-def test_an_epoch_is_that_of_keras(text, model, loss, optimizer):
+def test_an_epoch_is_that_of_keras(keras, text, loss, optimizer, gates):
     ids, alphabet = text
+    model = a_model(keras, text, gates)
+    # So large that hard gates are shut, open and in between.
+    model.set_weights([3 * one for one in model.get_weights()])
     model.compile(loss=loss, optimizer=models.optimizer(optimizer))
-    network = CharacterNetwork(model.get_weights(), loss, optimizer)
+    network = CharacterNetwork(model.get_weights(), loss, optimizer, gates)
     order = np.random.default_rng(1).permutation(window_starts(len(ids), WINDOW))
     assert len(order) % BATCH  # the last batch is a smaller one
     told = network.learn_epoch(ids, WINDOW, order, BATCH)

@@ -189,6 +189,7 @@ def test_folds_part_all_rows_evenly():
 COMMON = {"title": "t", "variant": "corrected", "dataset": "blogs"}
 CLASSIFIER = COMMON | {
     "units": 8,
+    "gates": "sigmoid",
     "dimension": 4,
     "dropout": 0.5,
     "loss": "mean_squared_error",
@@ -199,6 +200,7 @@ CLASSIFIER = COMMON | {
 CHARACTERS = COMMON | {
     "task": "characters",
     "units": 8,
+    "gates": "sigmoid",
     "window": 5,
     "loss": "categorical_crossentropy",
     "optimizer": {"type": "rmsprop"},
@@ -231,6 +233,7 @@ def test_a_classifier_refuses_nonsense(model, values, message):
     [
         ({"optimizer": {"type": "adam"}}, "adam"),
         ({"optimizer": {"type": "sgd", "momentum": 0.9}}, "expected sgd without momentum"),
+        ({"gates": "tanh"}, "gates: found 'tanh'"),
         ({"diversities": [0.0]}, "diversities"),
         ({"diversities": [1.5]}, "diversities"),
         ({"diversities": []}, "diversities"),

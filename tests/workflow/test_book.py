@@ -4,7 +4,8 @@ import csv
 
 import pytest
 
-from kerasbook.verdicts import read_ledger
+from kerasbook.configuration import load_settings
+from kerasbook.verdicts import read_ledger, same_digits
 
 pytestmark = [pytest.mark.slow, pytest.mark.book]
 
@@ -63,3 +64,33 @@ def test_the_raw_files_are_not_fetched_twice(book, mirror):
         "-n", "--configfile", "config/book.yaml", "--config", "seeds=[1]", "--", "ch06"
     )
     assert "Nothing to be done" in output
+
+
+@pytest.fixture(scope="module")
+def preprocessed(copy_of_the_project, mirror):
+    """A copy in which the original data of every chapter was read and prepared."""
+    project = copy_of_the_project("preprocessed")
+    command = ["-c2", "--configfile", "config/book.yaml", "--config", "missing_data=skip", "--"]
+    project.succeed(*command, "preprocess", KERASBOOK_MIRROR=str(mirror))
+    return project
+
+
+def test_what_the_tutorial_prints_of_its_data_comes_out_to_every_digit(preprocessed, monkeypatch):
+    """Counts of rows, words, characters and windows: no training, no seed."""
+    monkeypatch.chdir(preprocessed.folder)
+    chapters = load_settings({"edition": "book"}).chapters
+    ledger = read_ledger(preprocessed.folder / "config/published.tsv")
+    wrong, seen = {}, set()
+    for row in ledger:
+        chapter = chapters[row.chapter]
+        dataset = chapter.file.facts.get(row.experiment)
+        if row.kind != "constant" or dataset is None or row.name in chapter.file.answers:
+            continue
+        about = preprocessed.json(f"data/processed/book/{chapter.slug}/{dataset}.json")
+        if row.key not in about["facts"]:
+            continue
+        seen.add(row.chapter)
+        if not same_digits(about["facts"][row.key], row.printed):
+            wrong[row.id] = (about["facts"][row.key], row.printed)
+    assert wrong == {}
+    assert {"ch02", "ch09", "ch10", "ch11"} <= seen

@@ -73,7 +73,7 @@ def architectures(results: Results) -> ChapterFigure:
         forward = settings["forward"]
         panels |= {
             "one picture forward (ms)": {one: times[f"forward_{one}_ms"] for one in forward},
-            "memory for it (MB)": {one: times[f"memory_{one}_mb"] for one in forward},
+            "memory for it (MiB)": {one: times[f"memory_{one}_mb"] for one in forward},
         }
     published = settings["published"]
     met = results.value(name, "published_counts_met")["mean"]

@@ -39,6 +39,7 @@ use rule stage_train as ch08_train with:
     wildcard_constraints:
         chapter="ch08_deep_networks",
     resources:
+        # The most is VGG19's: its weights, and as much again while they are drawn.
         mem_mb=2500,
         runtime=60,
         gpu=PLAN.gpus,

@@ -58,7 +58,8 @@ class Architectures(BaseExperiment):
     task: Literal["architectures"]
     networks: Networks = Field(description="Whose parameters are counted.")
     forward: list[NetworkName] = Field(
-        description="Those that are built, with random weights, and shown a picture."
+        description="Those that are built, with random weights, and shown a picture, each in a "
+        "process of its own."
     )
     published: dict[NetworkName, str] = Field(
         description="Millions of parameters, as published, with the published decimals."

@@ -1,47 +1,19 @@
 """One experiment of chapter 4.8: count, recognise, pre-train or fine-tune."""
 
-import gc
-import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chapters.ch08_deep_networks import fine_tuning, imagenet, networks, weights
+from chapters.ch08_deep_networks import fine_tuning, forward, imagenet, networks, weights
 from kerasbook import models, pictures, steps
 from kerasbook.arrays import read_processed
 from kerasbook.files import write_json
 from kerasbook.tracking import tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
 
-MEGABYTE = 1e6
 DIGIT_SIZE = 32
-
-
-class PeakMemory:
-    """The largest resident memory within a block, beyond what there was before it (MB)."""
-
-    def __enter__(self) -> "PeakMemory":
-        import psutil
-
-        self._process = psutil.Process()
-        self._before = self._largest = self._process.memory_info().rss
-        self._over = threading.Event()
-        self._watch = threading.Thread(target=self._look, daemon=True)
-        self._watch.start()
-        return self
-
-    def _look(self) -> None:
-        while not self._over.wait(0.005):
-            self._largest = max(self._largest, self._process.memory_info().rss)
-
-    def __exit__(self, *_: object) -> None:
-        self._largest = max(self._largest, self._process.memory_info().rss)
-        self._over.set()
-        self._watch.join()
-        self.megabytes = (self._largest - self._before) / MEGABYTE
 
 
 def folder_of(snakemake: Any) -> Path:
@@ -63,37 +35,18 @@ def weights_files(snakemake: Any, origin: str, names: list[str]) -> list[Path | 
 # ---------------------------------------------------------------------------- architectures
 
 
-def forward_pass(name: str, picture: np.ndarray) -> tuple[float, float]:
-    """Milliseconds and memory (MB) of one picture through a network with random weights.
-
-    The memory is that of building the network and running it; the time is a second pass's,
-    since the first one compiles.
-    """
-    network = networks.NETWORKS[name]
-    x = networks.prepared(pictures.resized(picture, network.size)[np.newaxis], network.family)
-    gc.collect()
-    with PeakMemory() as memory:
-        model = networks.build(name)
-        model.predict_on_batch(x)
-        started = time.perf_counter()
-        model.predict_on_batch(x)
-        taken = (time.perf_counter() - started) * 1000
-    return taken, memory.megabytes
-
-
-def count_architectures(snakemake: Any, step: Any, data: Mapping[str, np.ndarray]) -> dict:
+def count_architectures(snakemake: Any, step: Any) -> dict:
     """Parameters of each network; time and memory of a forward pass of some."""
-    import keras
-
-    names = step.settings["networks"]
-    parameters = [networks.count_parameters(name) for name in names]
-    picture = pictures.unpack(data["pixels"], data["shapes"])[0]
+    parameters = forward.counted(step.settings["networks"])
     times = {}
     for name in step.settings["forward"]:
-        times[f"forward_{name}_ms"], times[f"memory_{name}_mb"] = forward_pass(name, picture)
-        keras.utils.clear_session()
-    write_json(folder_of(snakemake) / "parameters.json", dict(zip(names, parameters, strict=True)))
-    predictions = {"networks": np.array(names), "parameters": np.array(parameters, np.int64)}
+        measured = forward.passed(name, step.threads)
+        times |= {f"forward_{name}_ms": measured["ms"], f"memory_{name}_mb": measured["mb"]}
+    write_json(folder_of(snakemake) / "parameters.json", parameters)
+    predictions = {
+        "networks": np.array(list(parameters)),
+        "parameters": np.array(list(parameters.values()), np.int64),
+    }
     return {"predictions": predictions, "times": times}
 
 
@@ -123,7 +76,7 @@ def recognise(snakemake: Any, step: Any, data: Mapping[str, np.ndarray]) -> dict
         predictions |= answers(name, file, shown, settings["preprocessing"])
     sources = {name: None if file is None else file.name for name, file in zip(names, files)}
     write_json(folder_of(snakemake) / "weights.json", sources)
-    return {"predictions": predictions, "times": {}}
+    return {"predictions": predictions, "times": {}, "device": models.device_name()}
 
 
 def answers(
@@ -282,26 +235,25 @@ def fine_tune(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray
 
 def main(snakemake) -> None:
     """Run one experiment with one seed."""
-    keras = models.set_up_keras(snakemake.threads)
     step = steps.step_of(snakemake)
     task = step.settings["task"]
+    if task != "architectures":  # which leaves Keras to other processes
+        models.set_up_keras(snakemake.threads).utils.set_random_seed(step.seed)
     data, about = read_processed(snakemake)
     with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
         run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
-        keras.utils.set_random_seed(step.seed)
         if task == "pretraining":
             pretrain(snakemake, step, run, data)
         elif task == "fine_tuning":
             fine_tune(snakemake, step, run, data)
         else:
-            work = {"architectures": count_architectures, "recognition": recognise}[task]
-            done = work(snakemake, step, data)
+            done = (
+                count_architectures(snakemake, step)
+                if task == "architectures"
+                else recognise(snakemake, step, data)
+            )
             run.metrics(done["times"])
-            progress = Progress(0, 0)
-            save_run(
-                snakemake, run, step, progress, done["predictions"], device=models.device_name(),
-                times=done["times"],
-            )  # fmt: skip
+            save_run(snakemake, run, step, Progress(0, 0), **done)
 
 
 if "snakemake" in globals():

@@ -32,7 +32,8 @@ class Pretraining(BaseExperiment):
 
     task: Literal["pretraining"]
     codes: Size = Field(description="Units of the encoder and of the classifier's hidden layer.")
-    optimizer: Optimizer = Field(description="Of the autoencoder and of the classifiers.")
+    optimizer: Optimizer = Field(description="Of the autoencoder.")
+    classifier_optimizer: Optimizer
     epochs: Epochs = Field(description="Of the autoencoder.")
     batch_size: BatchSize = Field(description="Of the autoencoder.")
     label_counts: Annotated[list[Annotated[int, Field(ge=10, le=60_000)]], Field(min_length=1)] = (
@@ -96,6 +97,9 @@ class SentenceCnn(BaseExperiment):
     vectors: Literal["random", "word2vec", "glove"] = Field(
         description="What the embedding begins with: draws, vectors trained on the sentences "
         "themselves, or those of the data set `glove`."
+    )
+    vector_epochs: Epochs = Field(
+        description="Passes over the sentences of word2vec (5 is gensim's default, as printed)."
     )
     train_embedding: bool = Field(description="Whether training moves the word vectors.")
     embedding_dim: Size

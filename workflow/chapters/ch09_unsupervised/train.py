@@ -115,7 +115,8 @@ def classifier(way: str, settings: Mapping[str, Any], encoder: list[np.ndarray],
     from chapters.ch09_unsupervised import networks
 
     model = networks.classifier(settings["codes"], frozen=way == "frozen")
-    networks.compiled(model, settings, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    own = {"optimizer": settings["classifier_optimizer"]}
+    networks.compiled(model, own, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     state = [variable.numpy() for variable in optimizer.variables]
@@ -281,7 +282,9 @@ def first_vectors(snakemake: Any, step: Any, data: Arrays) -> tuple[np.ndarray |
 
         # The tutorial reads all sentences, those it is judged by too (line 2803): their words,
         # not their labels.
-        return vectors.sentence_vectors(data["x"], words, dimension, step.seed), len(words)
+        epochs = settings["vector_epochs"]
+        begun = vectors.sentence_vectors(data["x"], words, dimension, epochs, step.seed)
+        return begun, len(words)
     from chapters.ch09_unsupervised import glove
 
     file = next(iter(snakemake.input.raw), None) or glove.bundled_file()

@@ -57,12 +57,12 @@ def word2vec(
 
 
 def sentence_vectors(
-    rows: np.ndarray, words: Sequence[str], dimension: int, seed: int
+    rows: np.ndarray, words: Sequence[str], dimension: int, epochs: int, seed: int
 ) -> np.ndarray:
     """Word vectors trained on the sentences themselves, each of length one.
 
-    As the helper of the tutorial that is named in line 2762: five passes over the sentences,
-    padding included, continuous bag of words.
+    As the helper of the tutorial that is named in line 2762: continuous bag of words over the
+    sentences, padding included.
 
     Args:
         rows: (n, length) word indices.
@@ -78,6 +78,7 @@ def sentence_vectors(
         min_count=1,
         window=SENTENCE_WINDOW,
         sample=SENTENCE_SAMPLE,
+        epochs=epochs,
         seed=seed,
         workers=1,
     )

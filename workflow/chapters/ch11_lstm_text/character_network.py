@@ -23,43 +23,64 @@ FLOAT = np.float32
 # Keras's RMSprop.
 RHO = FLOAT(0.9)
 EPSILON = 1e-7
+# Keras 3's hard sigmoid rises from 0 at -3 to 1 at 3.
+HARD_SLOPE = FLOAT(1 / 6)
 # Rows of a forward pass that is not followed by a backward one.
 FORWARD_ROWS = 1_000
 
 
 @compiled
-def _add_input(sums, table, characters):
-    """Add each row's input; halve the gates, whose logistic is then a shifted tanh."""
-    half = FLOAT(0.5)
+def _add_input(sums, table, characters, hard):
+    """Add each row's input, and prepare the gates.
+
+    A logistic gate is a tanh of half its sum, moved and halved: the sum is halved. A hard gate
+    is a line between 0 and 1: it is final.
+    """
+    half, zero, one = FLOAT(0.5), FLOAT(0), FLOAT(1)
     units = sums.shape[1] // 4
     for row in range(len(sums)):
         values, given = sums[row], table[characters[row]]
-        for j in range(2 * units):
-            values[j] = half * (values[j] + given[j])
         for j in range(2 * units, 3 * units):
             values[j] = values[j] + given[j]
-        for j in range(3 * units, 4 * units):
-            values[j] = half * (values[j] + given[j])
+        for part in (0, 1, 3):
+            for j in range(part * units, (part + 1) * units):
+                value = values[j] + given[j]
+                if hard:
+                    values[j] = max(zero, min(one, HARD_SLOPE * value + half))
+                else:
+                    values[j] = half * value
 
 
 @compiled
-def _update_cell(gates, before, cell):
-    """From the tanh of the sums: the gates' values, in place, and the new cell state."""
+def _update_cell(gates, before, cell, hard):
+    """The gates' values, in place, and the new cell state.
+
+    Args:
+        gates: (rows, 4 * units), the tanh of the halved sums; hard gates are final.
+    """
     half = FLOAT(0.5)
     units = cell.shape[1]
     for row in range(len(cell)):
         values = gates[row]
+        if not hard:
+            for part in (0, 1, 3):
+                for j in range(part * units, (part + 1) * units):
+                    values[j] = half * values[j] + half
         for j in range(units):
-            let_in = half * values[j] + half
-            kept = half * values[units + j] + half
-            values[j] = let_in
-            values[units + j] = kept
-            values[3 * units + j] = half * values[3 * units + j] + half
-            cell[row, j] = kept * before[row, j] + let_in * values[2 * units + j]
+            cell[row, j] = values[units + j] * before[row, j] + values[j] * values[2 * units + j]
 
 
 @compiled
-def _backward(gates, before, cell_tanh, from_output, from_cell):
+def _slope(gate, hard):
+    """How fast a gate of this value opens with its sum."""
+    one = FLOAT(1)
+    if hard:
+        return HARD_SLOPE if FLOAT(0) < gate < one else FLOAT(0)
+    return gate * (one - gate)
+
+
+@compiled
+def _backward(gates, before, cell_tanh, from_output, from_cell, hard):
     """Gradients of the sums, in place of the gates, and of the cell state before."""
     one = FLOAT(1)
     units = before.shape[1]
@@ -70,10 +91,10 @@ def _backward(gates, before, cell_tanh, from_output, from_cell):
             new, let_out = values[2 * units + j], values[3 * units + j]
             tanh, output = cell_tanh[row, j], from_output[row, j]
             cell = from_cell[row, j] + output * let_out * (one - tanh * tanh)
-            values[j] = cell * new * let_in * (one - let_in)
-            values[units + j] = cell * before[row, j] * kept * (one - kept)
+            values[j] = cell * new * _slope(let_in, hard)
+            values[units + j] = cell * before[row, j] * _slope(kept, hard)
             values[2 * units + j] = cell * let_in * (one - new * new)
-            values[3 * units + j] = output * tanh * let_out * (one - let_out)
+            values[3 * units + j] = output * tanh * _slope(let_out, hard)
             from_cell[row, j] = cell * kept
 
 
@@ -161,15 +182,23 @@ class CharacterNetwork:
             one-hot characters, in the order of `model.get_weights()`; copied.
         loss: a key of `LOSSES`.
         optimizer: an entry of `kerasbook.layers`, of the type sgd (without momentum) or rmsprop.
+        gates: `sigmoid` or `hard_sigmoid`, the LSTM layer's `recurrent_activation`.
 
     Raises:
         KerasbookError: weights of other shapes, or an optimizer that is not known here.
     """
 
-    def __init__(self, weights: Sequence[np.ndarray], loss: str, optimizer: Mapping[str, Any]):
+    def __init__(
+        self,
+        weights: Sequence[np.ndarray],
+        loss: str,
+        optimizer: Mapping[str, Any],
+        gates: str = "sigmoid",
+    ):
         n_chars, units = _shape_of(weights)
         self.n_chars, self.units = n_chars, units
         self.loss = LOSSES[loss]
+        self.hard = {"sigmoid": False, "hard_sigmoid": True}[gates]
         self.step = optimizer_step(optimizer)
         # All weights in one row, so that the optimizer's step is a few array operations.
         self.flat = np.concatenate([np.ravel(one) for one in weights]).astype(FLOAT)
@@ -196,9 +225,10 @@ class CharacterNetwork:
                 np.matmul(room.outputs[step - 1], recurrent, out=gates)
             else:
                 gates[:] = 0
-            _add_input(gates, table, given)
-            np.tanh(gates, out=gates)
-            _update_cell(gates, room.cells[step], room.cells[step + 1])
+            _add_input(gates, table, given, self.hard)
+            sums = gates[:, 2 * self.units : 3 * self.units] if self.hard else gates
+            np.tanh(sums, out=sums)
+            _update_cell(gates, room.cells[step], room.cells[step + 1], self.hard)
             np.tanh(room.cells[step + 1], out=room.cell_tanh[step])
             np.multiply(gates[:, 3 * self.units :], room.cell_tanh[step], out=room.outputs[step])
         return room, room.outputs[-1] @ out + out_bias
@@ -213,8 +243,9 @@ class CharacterNetwork:
         from_cell = np.zeros_like(from_output)
         for step in reversed(range(len(characters))):
             _backward(
-                room.gates[step], room.cells[step], room.cell_tanh[step], from_output, from_cell
-            )
+                room.gates[step], room.cells[step], room.cell_tanh[step], from_output, from_cell,
+                self.hard,
+            )  # fmt: skip
             if step:
                 np.matmul(room.gates[step], recurrent.T, out=from_output)
         before = room.outputs[:-1].reshape(-1, self.units)

@@ -30,14 +30,14 @@ def _head(settings: dict[str, Any], unroll: bool = False) -> list[Any]:
     import keras
 
     return [
-        keras.layers.LSTM(settings["units"], unroll=unroll),
+        keras.layers.LSTM(settings["units"], recurrent_activation=settings["gates"], unroll=unroll),
         keras.layers.Dropout(settings["dropout"]),
         keras.layers.Dense(1),
         keras.layers.Activation("sigmoid"),
     ]
 
 
-def character_model(symbols: int, window: int, units: int) -> Any:
+def character_model(symbols: int, window: int, units: int, gates: str = "sigmoid") -> Any:
     """Ids (n, window), one-hot, an LSTM, a softmax over the symbols (line 3466)."""
     import keras
 
@@ -45,7 +45,7 @@ def character_model(symbols: int, window: int, units: int) -> Any:
         [
             keras.Input((window,), dtype="int32"),
             one_hot_layer(symbols),
-            keras.layers.LSTM(units),
+            keras.layers.LSTM(units, recurrent_activation=gates),
             keras.layers.Dense(symbols),
             keras.layers.Activation("softmax"),
         ]

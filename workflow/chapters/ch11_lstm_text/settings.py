@@ -10,6 +10,10 @@ from kerasbook.layers import SGD, Optimizer, RMSprop
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
 BatchSize = Annotated[int, Field(ge=1, le=100_000)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Gates = Annotated[
+    Literal["sigmoid", "hard_sigmoid"],
+    Field(description="What opens the LSTM's gates; hard_sigmoid was the default of Keras 1."),
+]
 Diversity = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -21,6 +25,7 @@ class _Classifier(_OfTexts):
     """An LSTM that tells the two kinds of texts apart."""
 
     units: int = Field(ge=1, le=10_000, description="Of the LSTM layer.")
+    gates: Gates
     dropout: float = Field(ge=0, lt=1, description="After the LSTM layer.")
     loss: Literal["mean_squared_error", "binary_crossentropy"]
     optimizer: Optimizer
@@ -81,6 +86,7 @@ class Characters(_OfTexts):
 
     task: Literal["characters"]
     units: int = Field(ge=1, le=10_000)
+    gates: Gates
     window: int = Field(ge=1, le=1_000, description="Characters that the network sees.")
     loss: Literal["categorical_crossentropy", "mean_squared_error"]
     optimizer: Annotated[SGD | RMSprop, Field(discriminator="type")]
