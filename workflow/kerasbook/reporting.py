@@ -447,7 +447,8 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
     def shown(experiment: str, metric: str, value: float, digits: int | None) -> str:
         row = by_id.get(f"{results.id}.{experiment}.{metric}")
         places = digits if digits is not None else (decimals(row.printed) if row else 4)
-        return f"{value:.{places}f}"
+        grouping = "," if abs(value) >= 10_000 else ""
+        return f"{value:{grouping}.{places}f}"
 
     def left_out(experiment: str) -> bool:
         return experiment in results.absent

@@ -10,6 +10,8 @@ from kerasbook import metrics, steps
 from kerasbook.characters import TINY, decode
 from kerasbook.evaluation import SeedRun, evaluate
 
+# Characters that a line of the page holds.
+PAGE_WIDTH = 76
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -20,12 +22,12 @@ def entropy(counts: np.ndarray) -> float:
 
 
 def known_words(text: str, known: set[str]) -> float:
-    """The share of a text's words that are words of the corpus; NaN where it has none.
+    """The share of a text's words that are words of the corpus; 0 where it has none.
 
     The first and the last word, which may be parts of words, do not count.
     """
     words = _WORD.findall(text)[1:-1]
-    return sum(word in known for word in words) / len(words) if words else float("nan")
+    return sum(word in known for word in words) / len(words) if words else 0.0
 
 
 def known_by_epoch(ids: np.ndarray, alphabet: np.ndarray, texts: np.ndarray) -> np.ndarray:
@@ -56,7 +58,7 @@ def of_characters(run: SeedRun) -> dict[str, float | str]:
     for name, epoch in (("first", 0), ("last", -1)):
         texts = (run.predictions["starts"][epoch], run.predictions["diversities"],
                  run.predictions["texts"][epoch])  # fmt: skip
-        out[f"texts_{name}"] = told(alphabet, *texts)
+        out[f"texts_{name}"] = told(alphabet, *texts, width=PAGE_WIDTH)
     if "loss_partial" in run.record:
         out[f"loss_partial@{len(run.epochs) + 1}"] = run.record["loss_partial"]
     return out

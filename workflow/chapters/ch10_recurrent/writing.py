@@ -1,5 +1,6 @@
 """What the character network of chapter 4.10 writes while it learns."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,17 +58,23 @@ class Writing:
 
 
 def told(
-    alphabet: np.ndarray, start: np.ndarray, diversities: Sequence[float], texts: np.ndarray
+    alphabet: np.ndarray,
+    start: np.ndarray,
+    diversities: Sequence[float],
+    texts: np.ndarray,
+    width: int | None = None,
 ) -> str:
     """The texts of one epoch to read, each in full.
 
     Args:
         start: (window,) ids, where all of them go on from.
         texts: (n_diversities, length) ids.
+        width: characters after which a line is broken; none is if None.
     """
     beginning = characters.decode(start, alphabet)
     parts = [
         f"----- diversity {diversity:g}\n{beginning}|{characters.decode(text, alphabet)}\n"
         for diversity, text in zip(diversities, texts, strict=True)
     ]
-    return "\n".join(parts)
+    whole = "\n".join(parts)
+    return whole if width is None else re.sub(f"(.{{{width}}})(?=.)", r"\1\n", whole)
