@@ -200,6 +200,7 @@ def test_batch_normalisation_keeps_averages_that_were_learnt_elsewhere():
         )
         tuned.trainable_from("conv_pad_12")
         assert base.get_layer("conv_pw_13_bn").trainable is learnt
+        assert (base.get_layer("conv_pw_13_bn").momentum == 0.9) is learnt
         assert base.get_layer("conv_pw_13").trainable
         assert not base.get_layer("conv_pw_11").trainable
 

@@ -237,6 +237,7 @@ def test_metrics_of_architectures():
     }
     got = evaluate.metrics_of(run_of(told, predictions, {}))
     assert got["parameters_vgg16"] == 138_357_544
+    assert got["millions_vgg16"] == pytest.approx(138.357544)
     assert (got["published_counts"], got["published_counts_met"]) == (3, 2)
 
 

@@ -27,7 +27,13 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 SLUGS = rooms()
 # Experiments that use TensorFlow and train no Keras model with it.
-TENSORFLOW_WITHOUT_A_MODEL = {}
+TENSORFLOW_WITHOUT_A_MODEL = {
+    "ch02": {"symbolic", "shared", "otto_logreg", "otto_logreg_1step"},
+    "ch05": {"shapes"},
+    "ch08": {
+        "architectures", "mobilenet_samples", "other_networks_samples", "vgg16_strawberry_1157",
+    },
+}  # fmt: skip
 RESULTS = Path("results/smoke")
 COUNTS_AS_REPRODUCTION = {"exact", "holds", "better", "worse", "differs"}
 
