@@ -155,8 +155,8 @@ def test_data_of_another_kind_of_use_takes_its_experiment_along(monkeypatch):
 def test_code_of_finds_what_is_imported_directly_and_behind_that():
     script = Path("workflow/chapters") / CH07 / "train.py"
     code = code_of(script)
-    direct = {"models.py", "steps.py", "tracking.py", "training.py", "processed.py"}
-    behind = {"files.py", "errors.py", "data.py", "provenance.py", "catalogue.py"}
+    direct = {"models.py", "steps.py", "tracking.py", "training.py", "arrays.py"}
+    behind = {"files.py", "errors.py", "provenance.py"}
     names = {Path(file).name for file in code}
     assert direct | behind <= names
     assert str(script) not in code
@@ -182,6 +182,14 @@ def test_plots_do_not_make_training_run_again():
     for room in sorted(Path("workflow/chapters").glob("ch*")):
         names = {Path(file).name for file in code_of(room / "train.py")}
         assert not names & {"plots.py", "html.py", "reporting.py", "verdicts.py"}
+
+
+def test_readers_of_raw_files_make_no_training_and_no_page_run_again():
+    readers = {"data.py", "processed.py", "catalogue.py", "download.py", "archives.py"}
+    for room in sorted(Path("workflow/chapters").glob("ch*")):
+        for step in ("train", "evaluate", "report"):
+            names = {Path(file).name for file in code_of(room / f"{step}.py")}
+            assert not names & readers, f"{room.name} {step}: {names & readers}"
 
 
 IMPORTS = {

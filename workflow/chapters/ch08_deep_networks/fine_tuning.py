@@ -16,6 +16,9 @@ from kerasbook.validation import nearest
 CHUNK = 32
 # What `frozen_before` calls the new layers, before which all of the network lies.
 HEAD = "head"
+# A network from scratch sees a few hundred batches: Keras's moving averages (0.99) would not
+# have arrived where they belong when it is judged.
+QUICK_AVERAGES = 0.9
 # Keras clips probabilities at this distance from 0 and 1.
 EPSILON = 1e-7
 
@@ -185,7 +188,8 @@ class FineTuned:
         Where nothing is frozen, the model takes pixels.
 
         Batch normalisation keeps the averages that it came with: a few pictures would only
-        spoil them. A network with random weights has none yet, and learns them.
+        spoil them. A network with random weights has none yet, and learns them, at a rate
+        that suits a few hundred batches.
         """
         import keras
 
@@ -195,6 +199,8 @@ class FineTuned:
         for one in self.base.layers:
             normalises = isinstance(one, keras.layers.BatchNormalization)
             one.trainable = id(one) not in frozen and not (normalises and keep_averages)
+            if normalises and not keep_averages:
+                one.momentum = QUICK_AVERAGES
         return bottom, self.serving() if bottom is None else keras.Model(tensor, self.outputs)
 
     def stage(

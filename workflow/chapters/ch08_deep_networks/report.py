@@ -36,21 +36,21 @@ def left_out(name: str, title: str, what: str) -> ChapterFigure:
 
 
 @plots.styled
-def _columns(names: list[str], panels: dict[str, dict[str, float]]):
-    figure, axes = plots.panels(len(panels), 1, 0.55 + 0.2 * len(names))
+def _columns(panels: dict[str, dict[str, float]]):
+    most = max(len(values) for values in panels.values())
+    figure, axes = plots.panels(len(panels), 1, 0.55 + 0.2 * most)
     for panel, (label, values) in zip(axes, panels.items()):
-        rows = [row for row, name in enumerate(names) if name in values]
-        shown = [values[names[row]] for row in rows]
-        panel.barh(rows, shown, color=plots.BLUE, height=0.62)
-        for row, value in zip(rows, shown):
+        rows = range(len(values))
+        panel.barh(rows, list(values.values()), color=plots.BLUE, height=0.62)
+        for row, value in zip(rows, values.values()):
             text = f"{value:.1f}" if value < 100 else f"{value:.0f}"
             panel.annotate(
                 text, (value, row), xytext=(3, 0), textcoords="offset points", va="center",
                 fontsize=7,
             )  # fmt: skip
-        panel.set_yticks(range(len(names)), [NETWORKS[name].title for name in names])
-        panel.set_ylim(len(names) - 0.5, -0.5)
-        panel.set_xlim(0, max(shown, default=1) * 1.15)
+        panel.set_yticks(rows, [NETWORKS[name].title for name in values])
+        panel.set_ylim(most - 0.5, -0.5)
+        panel.set_xlim(0, max(values.values()) * 1.15)
         panel.tick_params(axis="y", length=0)
         panel.grid(axis="y", visible=False)
         panel.set_xlabel(label)
@@ -88,7 +88,7 @@ def architectures(results: Results) -> ChapterFigure:
         "Bars. Millions of parameters: "
         + "; ".join(f"{NETWORKS[one].title} {count:.1f}" for one, count in counts.items())
         + ".",
-        _columns(networks, panels),
+        _columns(panels),
     )
 
 
