@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from chapters.ch11_lstm_text import inputs, settings
+from chapters.ch11_lstm_text import evaluate, inputs, settings
 from chapters.ch11_lstm_text.evaluate import metrics_of, samples_of
 from chapters.ch11_lstm_text.preprocess import prepare
 from chapters.ch11_lstm_text.train import folds_of
@@ -141,21 +141,23 @@ def test_own_rows_come_from_a_vectorizer_of_their_own(counts):
     own = {"female": "own_rows", "vectorizers": "one_per_class"}
     rows, labels = inputs.tfidf_rows(table, female, np.arange(12), own)
     expected = TfidfVectorizer(min_df=5).fit_transform(FEMALE[:-1]).toarray()
-    assert labels.tolist() == [0] * 9 + [1] * 6
+    assert labels.tolist() == [1] * 6 + [0] * 9
     width = expected.shape[1]
-    np.testing.assert_allclose(rows[9:, :width].toarray(), expected, atol=1e-6)
-    assert rows[9:, width:].nnz == 0
+    np.testing.assert_allclose(rows[:6, :width].toarray(), expected, atol=1e-6)
+    assert rows[:6, width:].nnz == 0
+    male = inputs.tfidf_rows(table, female, np.arange(14), PRINTED)[0][:9].toarray()
+    np.testing.assert_array_equal(rows[6:, : male.shape[1]].toarray(), male)
     assert inputs.n_rows(female, own) == 15
 
 
 def test_one_vectorizer_learns_from_the_training_rows_alone(counts):
     table, female = counts
     one = {"female": "own_rows", "vectorizers": "one"}
-    train = np.arange(9)  # the male posts
+    train = np.arange(6, 15)  # the male posts
     rows, labels = inputs.tfidf_rows(table, female, train, one)
-    assert labels.tolist() == [0] * 9 + [1] * 6
+    assert labels.tolist() == [1] * 6 + [0] * 9
     # The only word of at least five male posts that a female post has is `the`.
-    assert (rows[9:].getnnz(axis=1) == 1).all()
+    assert (rows[:6].getnnz(axis=1) == 1).all()
 
 
 def test_padding_leaves_integers_of_the_last_columns(counts):
@@ -327,6 +329,13 @@ def test_a_character_run_tells_its_rise_and_its_samples():
     assert told["sample"].endswith("diversity 0.5:\nabb")
     assert told["sample_by_temperature"].endswith("diversity 0.5:\n aa")
     assert samples_of(character_run([1.0, 1.0]), 2, "as printed").startswith("going on from: 'b '")
+
+
+def test_a_sample_is_folded_and_whole():
+    text = "word " * 40 + "\n\n" + "x" * 100
+    folded = evaluate._folded(text)
+    assert max(map(len, folded.split("\n"))) <= evaluate.LINE
+    assert folded.replace("\n", "") == text.replace("\n", "")
 
 
 def test_a_run_that_is_no_number_any_more_has_no_rise():

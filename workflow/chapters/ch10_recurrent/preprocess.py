@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from chapters.ch10_recurrent import reviews
+from chapters.ch10_recurrent.writing import STEP, WINDOW
 from kerasbook import steps
 from kerasbook.characters import decode, encode, window_starts
 from kerasbook.errors import KerasbookError
@@ -16,9 +17,6 @@ from kerasbook.words import pad_sequences
 MAX_FEATURES = 20_000
 MAXLEN = 100
 TEST_SHARE = 0.2  # line 2973
-# Lines 3102 and 3103.
-WINDOW = 40
-STEP = 3
 
 
 def prepare_reviews(

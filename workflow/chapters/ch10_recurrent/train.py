@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chapters.ch10_recurrent import reviews, writing
-from chapters.ch10_recurrent.preprocess import STEP, WINDOW
+from chapters.ch10_recurrent.writing import STEP, WINDOW
 from kerasbook import characters, steps
 from kerasbook.arrays import read_processed
 from kerasbook.files import write_text

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from chapters.ch10_recurrent.preprocess import WINDOW
 from kerasbook import characters
 
+# Lines 3102 and 3103 of the chapters: characters that the network sees, and from one window's
+# start to the next one's.
+WINDOW = 40
+STEP = 3
 SAMPLERS = {
     "as_printed": characters.tempered_as_printed,
     "log_space": characters.tempered,

@@ -1,6 +1,7 @@
 """What the experiments of chapter 4.11 came to."""
 
 import math
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from kerasbook.evaluation import SeedRun, evaluate
 from kerasbook.files import write_text
 
 Metrics = dict[str, Any]
+
+# Characters of a line of a sample.
+LINE = 72
 
 
 def of_classifier(run: SeedRun) -> Metrics:
@@ -65,6 +69,18 @@ def of_linear(run: SeedRun) -> Metrics:
     return {**of_classifier(run), **each, "folds_accuracy": float(np.mean(list(each.values())))}
 
 
+def _folded(text: str) -> str:
+    """A text in lines that a page has room for, no character left out."""
+    return "\n".join(
+        part
+        for line in text.split("\n")
+        for part in textwrap.wrap(
+            line, LINE, drop_whitespace=False, replace_whitespace=False, expand_tabs=False
+        )
+        or [""]
+    )
+
+
 def samples_of(run: SeedRun, epoch: int, sampler: str) -> str:
     """The samples of an epoch (from 1) by one sampler, whole, with what each goes on from."""
     alphabet, window = run.data["alphabet"], run.settings["window"]
@@ -73,7 +89,7 @@ def samples_of(run: SeedRun, epoch: int, sampler: str) -> str:
     written = run.predictions["samples"][epoch - 1][SAMPLERS.index(sampler)]
     parts = [f"going on from: {begun!r}"]
     for diversity, one in zip(run.settings["diversities"], written):
-        parts.append(f"diversity {diversity:g}:\n{decode(one, alphabet)}")
+        parts.append(f"diversity {diversity:g}:\n{_folded(decode(one, alphabet))}")
     return "\n\n".join(parts)
 
 

@@ -104,7 +104,7 @@ def tfidf(
 def tfidf_rows(
     counts: Any, female: np.ndarray, train: np.ndarray, settings: dict[str, Any]
 ) -> tuple[Any, np.ndarray]:
-    """The rows of an experiment, male ones first as printed, and their labels (1 = female).
+    """The rows of an experiment and their labels (1 = female).
 
     Args:
         counts: as of `word_counts`.
@@ -113,22 +113,23 @@ def tfidf_rows(
         settings: `vectorizers` and `female` of the experiment.
 
     Returns:
-        A sparse matrix of float32 and labels (n,) uint8. Where one vectorizer per class keeps
-        other numbers of words, the narrower rows end in zeros.
+        A sparse matrix of float32 and labels (n,) uint8: the male rows and the male rows once
+        more, as printed, or the rows of all posts in the order of `counts`, so that a split takes
+        the same posts as elsewhere. Where one vectorizer per class keeps other numbers of words,
+        the narrower rows end in zeros.
     """
-    order = np.argsort(female, kind="stable")
-    counts, female = counts[order], female[order]
     if settings["vectorizers"] == "one":
         return tfidf(counts, train, MIN_POSTS)[0], female
-    of_class = [counts[female == label] for label in (0, 1)]
-    male, own = (tfidf(one, np.arange(one.shape[0]), MIN_POSTS)[0] for one in of_class)
-    second = male if settings["female"] == "male_rows" else own
-    width = max(male.shape[1], second.shape[1])
-    parts = [sparse.csr_matrix(one) for one in (male, second)]
-    for part in parts:
+    places = [np.flatnonzero(female == label) for label in (0, 1)]
+    male, own = (tfidf(counts[one], np.arange(len(one)), MIN_POSTS)[0] for one in places)
+    if settings["female"] == "male_rows":
+        labels = np.repeat(np.array([0, 1], np.uint8), male.shape[0])
+        return sparse.vstack([male, male], format="csr"), labels
+    width = max(male.shape[1], own.shape[1])
+    for part in (male, own):
         part.resize(part.shape[0], width)
-    labels = np.repeat(np.array([0, 1], np.uint8), [part.shape[0] for part in parts])
-    return sparse.vstack(parts, format="csr"), labels
+    back = np.argsort(np.concatenate(places))
+    return sparse.vstack([male, own], format="csr")[back], female
 
 
 def n_rows(female: np.ndarray, settings: dict[str, Any]) -> int:
