@@ -67,9 +67,9 @@ class Project:
             stop(process)
         return process.returncode, output
 
-    def succeed(self, *arguments: str, **more: str) -> str:
+    def succeed(self, *arguments: str, seconds: float = 600, **more: str) -> str:
         """Run `snakemake`, which must end well: all it prints."""
-        status, output = self.run(*arguments, **more)
+        status, output = self.run(*arguments, seconds=seconds, **more)
         assert status == 0, output
         return output
 
@@ -164,6 +164,8 @@ def smoke(tmp_path_factory):
     probe = tmp_path_factory.mktemp("probe")
     (probe / "sitecustomize.py").write_text(PROBE, encoding="utf-8")
     project = copied(folder)
-    output = project.succeed("-c2", "--configfile", "config/smoke.yaml", PYTHONPATH=str(probe))
+    output = project.succeed(
+        "-c2", "--configfile", "config/smoke.yaml", seconds=1800, PYTHONPATH=str(probe)
+    )
     imports = [json.loads(path.read_text()) for path in probe.glob("*.json")]
     return Smoke(project, output, imports)
