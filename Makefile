@@ -48,10 +48,11 @@ lint: $(VENV)/test.stamp
 	$(BIN)/snakemake --lint
 
 unit: $(VENV)/test.stamp
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest --numprocesses $(CORES) tests/unit
 
-test: lint
-	$(BIN)/python -m pytest
+# Unit tests in parallel; the others run Snakemake, which uses the cores itself.
+test: lint unit
+	$(BIN)/python -m pytest tests/reliability tests/workflow
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python -m benchmarks.run
