@@ -1,14 +1,17 @@
 """Histories kept to the last digit, progress that tells the time left, fits that repeat."""
 
+import json
 import logging
 import math
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from kerasbook import training
-from kerasbook.training import Progress, fit, read_history, write_history
+from kerasbook.steps import Step
+from kerasbook.training import Progress, fit, read_history, save_run, write_history
 
 
 def test_history_comes_back_to_the_last_bit(tmp_path):
@@ -139,3 +142,46 @@ def test_last_validation_loss_is_that_of_the_model_on_the_watched_rows(keras):
     loss, accuracy = model.evaluate(ROWS[200:], LABELS[200:], verbose=0)
     assert progress.history["val_loss"][-1] == pytest.approx(loss, rel=1e-5)
     assert progress.history["val_accuracy"][-1] == pytest.approx(accuracy, rel=1e-6)
+
+
+class SeenRun:
+    """Keeps what a run is told."""
+
+    id = "run"
+
+    def __init__(self):
+        self.told = []
+
+    def metrics(self, values, step=0):
+        self.told.append(("metrics", step, dict(values)))
+
+    def history(self, values, first=0):
+        self.told.append(("history", first, dict(values)))
+
+    def tags(self, values):
+        self.told.append(("tags", None, dict(values)))
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_history_reaches_mlflow_once(tmp_path, live):
+    outputs = {name: tmp_path / name for name in ("history.tsv", "record.json", "p.npz")}
+    snakemake = SimpleNamespace(
+        output=SimpleNamespace(
+            history=outputs["history.tsv"], record=outputs["record.json"],
+            predictions=outputs["p.npz"],
+        )
+    )  # fmt: skip
+    run = SeenRun()
+    progress = Progress(2, 10, run.metrics if live else None)
+    for epoch in (1, 2):
+        progress.epoch({"loss": 1 / epoch}, epoch)
+    step = Step("r", "train", "smoke", "ch01_x", experiment="one", seed=3)
+    save_run(snakemake, run, step, progress, {"x": np.zeros(2)}, parameters=7)
+    sent = [one for one in run.told if "loss" in one[2]]
+    if live:
+        assert sent == [("metrics", 1, {"loss": 1.0}), ("metrics", 2, {"loss": 0.5})]
+    else:
+        assert sent == [("history", 1, {"loss": [1.0, 0.5]})]
+    assert read_history(outputs["history.tsv"])[1]["loss"].tolist() == [1.0, 0.5]
+    record = json.loads(outputs["record.json"].read_text())
+    assert (record["seed"], record["parameters"], record["run_id"]) == (3, 7, "run")

@@ -31,7 +31,7 @@ TENSORFLOW_WITHOUT_A_MODEL = {
     "ch02": {"symbolic", "shared", "otto_logreg", "otto_logreg_1step"},
     "ch05": {"shapes"},
     "ch08": {
-        "architectures", "mobilenet_samples", "other_networks_samples", "vgg16_strawberry_1157",
+        "mobilenet_samples", "other_networks_samples", "vgg16_strawberry_1157",
     },
 }  # fmt: skip
 RESULTS = Path("results/smoke")

@@ -211,6 +211,8 @@ def save_run(
 ) -> None:
     """Write a run's history, predictions and record; tell MLflow its size, speed and device.
 
+    A history that was not sent epoch by epoch is sent now.
+
     Args:
         parameters: how many the model has, None where there is no model.
         model_uri: of the model that was logged, if one was.
@@ -228,6 +230,8 @@ def save_run(
         told["parameters"] = parameters
     if progress.history:
         run.metrics({"rows_per_second": progress.rows_per_second})
+        if progress.send is None:  # epochs too short to be told of one by one
+            run.history(progress.history, first_epoch)
     run.tags({"device": device})
     if model_uri is not None:
         run.tags({"model_uri": model_uri})

@@ -50,7 +50,6 @@ def main(snakemake) -> None:
             settings["momentum_kind"],
             on_iteration=lambda iteration, error: progress.epoch({"error": error}, iteration),
         )
-        run.history(progress.history)
         started = time.perf_counter()
         predictions = network.predict(x, trained)
         predict_ms = (time.perf_counter() - started) * 1000

@@ -316,7 +316,7 @@ class FineTuned:
 
 def joined(first: Progress, second: Progress) -> Progress:
     """Two stages as one training: the second's epochs after the first's."""
-    whole = Progress(first.epochs + second.epochs, first.rows)
+    whole = Progress(first.epochs + second.epochs, first.rows, first.send)
     whole.history = {key: [*first.history[key], *second.history[key]] for key in first.history}
     whole.seconds = first.seconds + second.seconds
     return whole
