@@ -6,7 +6,7 @@ import pytest
 from chapters.ch11_lstm_text import networks, sampling
 from chapters.ch11_lstm_text.character_network import CharacterNetwork
 from kerasbook import models
-from kerasbook.characters import encode, window_starts, windows
+from kerasbook.characters import encode, one_hot_layer, window_starts, windows
 from kerasbook.errors import KerasbookError
 
 TEXT = "a rose is a rose is a rose, said Gertrude Stein; and a stone is a stone.\n" * 6
@@ -96,6 +96,40 @@ def test_a_loss_beyond_the_smallest_probability_is_finite(text, model):
     expected = float(model.test_on_batch(x.astype(np.int32), one_hot(y, len(alphabet))))
     assert expected > 90
     assert network.text_loss(x, y) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_floor_is_that_of_keras_on_probabilities(keras, text):
+    """Keras counts from the sums only where it knows them to be a softmax layer's."""
+    ids, alphabet = text
+    model = keras.Sequential(
+        [
+            keras.Input((WINDOW,), dtype="int32"),
+            one_hot_layer(len(alphabet)),
+            keras.layers.LSTM(UNITS),
+            keras.layers.Dense(len(alphabet)),
+            keras.layers.Lambda(lambda sums: keras.ops.exp(sums - keras.ops.logsumexp(
+                sums, axis=-1, keepdims=True))),
+        ]
+    )  # fmt: skip
+    weights = model.get_weights()
+    weights[3] *= 60
+    weights[4] = np.linspace(0, 16, len(alphabet)).astype(np.float32)
+    model.set_weights(weights)
+    model.compile(loss="categorical_crossentropy", optimizer=models.optimizer(RMSPROP))
+    network = CharacterNetwork(weights, "categorical_crossentropy", RMSPROP, floor=1e-7)
+    unbounded = CharacterNetwork(weights, "categorical_crossentropy", RMSPROP)
+    starts = window_starts(len(ids), WINDOW)
+    x, y = windows(ids, WINDOW)[starts], ids[starts + WINDOW]
+    given = network.probabilities(x)[np.arange(len(y)), y]
+    assert 0.05 < (given < 1e-7).mean() < 0.95
+    for _ in range(3):
+        expected = float(model.train_on_batch(x.astype(np.int32), one_hot(y, len(alphabet))))
+        model.reset_metrics()
+        assert network.learn(np.ascontiguousarray(x.T), y) == pytest.approx(expected, rel=1e-4)
+        unbounded.learn(np.ascontiguousarray(x.T), y)
+    for ours, theirs in zip(network.weights, model.get_weights()):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert np.abs(network.flat - unbounded.flat).max() > 1e-3
 
 
 def test_the_text_loss_is_a_mean_over_all_windows(text, model):

@@ -236,6 +236,7 @@ def test_a_classifier_refuses_nonsense(model, values, message):
         ({"optimizer": {"type": "adam"}}, "adam"),
         ({"optimizer": {"type": "sgd", "momentum": 0.9}}, "expected sgd without momentum"),
         ({"gates": "tanh"}, "gates: found 'tanh'"),
+        ({"probability_floor": 0.5}, "probability_floor"),
         ({"diversities": [0.0]}, "diversities"),
         ({"diversities": [1.5]}, "diversities"),
         ({"diversities": []}, "diversities"),

@@ -99,7 +99,7 @@ def draw_state(
         diamonds(above, [last + epoch for epoch in told], list(told.values()), colour, 4)
     above.set_title("all epochs of one model (nats)")
     above.set_xlabel("epoch since the weights were new")
-    for (label, runs), colour in zip(changes.items(), (plots.BLUE, plots.GREEN)):
+    for (label, runs), colour in zip(changes.items(), (plots.PURPLE, plots.GREEN)):
         for index, loss in enumerate(runs):
             epochs = np.arange(1, len(loss) + 1)
             told = {"label": label} if index == 0 else {}
@@ -133,7 +133,7 @@ def state(results: Results, printed: Printed) -> ChapterFigure:
         label: [history_of(results, name, one)["loss"] for one in results.seeds(name)]
         for name, label in labels.items()
     }
-    sizes = ", ".join(f"{one['n_train']:,}" for one in record["before"])
+    sizes = ", ".join(f"{one['n_train']:,}" for one in record["before"] if one["n_val"])
     return ChapterFigure(
         "state",
         "What the printed fit began with",

@@ -140,27 +140,37 @@ def _softmax(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return sums, logarithms
 
 
-def crossentropy(sums: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+def crossentropy(
+    sums: np.ndarray, targets: np.ndarray, floor: float = 0.0
+) -> tuple[float, np.ndarray]:
     """Mean cross-entropy in nats, and its gradient by the softmax layer's sums.
-
-    As Keras counts it, from the sums, so that no probability is too small for its logarithm.
 
     Args:
         sums: (rows, classes) float32, overwritten.
         targets: (rows,) of the integers from 0.
+        floor: 0 counts from the sums, as Keras does for a softmax layer, so that no probability
+            is too small for its logarithm. Above 0, probabilities are first held between it and
+            1 - floor, as Keras 1 did (1e-7): a character that was thought less likely than
+            that teaches nothing.
     """
     gradient, logarithms = _softmax(sums)
     rows = np.arange(len(targets))
-    loss = -float(logarithms[rows, targets].mean())
+    given = logarithms[rows, targets]
+    limits = np.log([floor, 1 - floor]).astype(FLOAT) if floor else (-np.inf, np.inf)
+    loss = -float(np.clip(given, *limits).mean())
     gradient[rows, targets] -= FLOAT(1)
     gradient /= FLOAT(len(targets))
+    if floor:
+        gradient[(given < limits[0]) | (given > limits[1])] = 0
     return loss, gradient
 
 
-def squared_error(sums: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+def squared_error(
+    sums: np.ndarray, targets: np.ndarray, floor: float = 0.0
+) -> tuple[float, np.ndarray]:
     """Mean squared error of the probabilities, over rows and classes, and its gradient.
 
-    Args and returns as `crossentropy`.
+    Args and returns as `crossentropy`; it takes no logarithm, so `floor` changes nothing.
     """
     probabilities, _ = _softmax(sums)
     difference = probabilities.copy()
@@ -183,6 +193,7 @@ class CharacterNetwork:
         loss: a key of `LOSSES`.
         optimizer: an entry of `kerasbook.layers`, of the type sgd (without momentum) or rmsprop.
         gates: `sigmoid` or `hard_sigmoid`, the LSTM layer's `recurrent_activation`.
+        floor: the least probability that the cross-entropy counts with; see `crossentropy`.
 
     Raises:
         KerasbookError: weights of other shapes, or an optimizer that is not known here.
@@ -194,10 +205,11 @@ class CharacterNetwork:
         loss: str,
         optimizer: Mapping[str, Any],
         gates: str = "sigmoid",
+        floor: float = 0.0,
     ):
         n_chars, units = _shape_of(weights)
         self.n_chars, self.units = n_chars, units
-        self.loss = LOSSES[loss]
+        self.loss, self.floor = LOSSES[loss], floor
         self.hard = {"sigmoid": False, "hard_sigmoid": True}[gates]
         self.step = optimizer_step(optimizer)
         # All weights in one row, so that the optimizer's step is a few array operations.
@@ -264,7 +276,7 @@ class CharacterNetwork:
             The batch's mean loss before the step.
         """
         room, sums = self._forward(characters)
-        loss, gradient = self.loss(sums, targets)
+        loss, gradient = self.loss(sums, targets, self.floor)
         self._differentiate(room, characters, gradient)
         self.step(self)
         return loss

@@ -89,6 +89,13 @@ class Characters(_OfTexts):
     gates: Gates
     window: int = Field(ge=1, le=1_000, description="Characters that the network sees.")
     loss: Literal["categorical_crossentropy", "mean_squared_error"]
+    probability_floor: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="The cross-entropy counts with no smaller probability, and one that is "
+        "smaller teaches nothing; Keras 1 had 1e-7. 0 counts from the sums, as Keras does today.",
+    )
     optimizer: Annotated[SGD | RMSprop, Field(discriminator="type")]
     epochs: Epochs
     batch_size: BatchSize

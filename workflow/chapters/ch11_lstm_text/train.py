@@ -160,8 +160,9 @@ def fit_characters(settings: dict, data: dict, seed: int, send: Any) -> tuple:
     starts = window_starts(len(ids), window)
     model = character_model(len(alphabet), window, settings["units"], settings["gates"])
     network = CharacterNetwork(
-        model.get_weights(), settings["loss"], settings["optimizer"], settings["gates"]
-    )
+        model.get_weights(), settings["loss"], settings["optimizer"], settings["gates"],
+        settings["probability_floor"],
+    )  # fmt: skip
     writer = sampling.Writer(model, ids, window, settings["sample_length"], settings["diversities"])
     known = frozenset(decode(ids, alphabet).split(" "))
     watched = np.linspace(0, len(starts) - 1, min(WATCHED_WINDOWS, len(starts))).astype(np.intp)
