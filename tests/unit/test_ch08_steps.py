@@ -60,7 +60,10 @@ def test_experiments_name_the_weights_they_read():
     tuning = settings.FineTuning.model_validate(TUNING)
     assert tuning.raw_data() == ["imagenet_mobilenet"]
     from_digits = {**TUNING, "network": "miniature", "weights": "miniature_digits"}
-    assert settings.FineTuning.model_validate(from_digits).raw_data() == ["mnist"]
+    small = settings.FineTuning.model_validate(from_digits)
+    assert small.raw_data() == []
+    assert small.starts_from() == ("miniature_digits", "pretraining")
+    assert tuning.starts_from() is None
     scratch = {**TUNING, "weights": "random", "frozen_before": None}
     assert settings.FineTuning.model_validate(scratch).raw_data() == []
     recognition = settings.Recognition.model_validate(RECOGNITION)

@@ -245,6 +245,11 @@ def change_of(*path):
         ("ch06", add("mine", first_labels=0), ["first_labels: found 0"]),
         ("ch06", change_of("sumary", "x"), ["sumary: unknown key", "did you mean 'summary'?"]),
         ("ch06", change_of("experiments", {}), ["experiments: found {}", "at least 1"]),
+        (
+            "ch08",
+            change_of("tasks", "recognition", "editions", "bundled", "weights", "miniature_digit"),
+            ["starts from 'miniature_digit'", "'miniature_digits'?", "of the task pretraining"],
+        ),
     ],
 )
 def test_each_fault_of_a_chapter_names_file_key_and_expected(project, chapter, change, expected):

@@ -149,6 +149,25 @@ def test_data_of_another_kind_of_use_takes_its_experiment_along(monkeypatch):
     assert not [name for name in left.reasons() if name.startswith("ch07.conv_dense.")]
 
 
+def test_an_experiment_that_starts_from_another_has_its_model_and_needs_its_data():
+    plan = plan_of(edition="smoke")
+    starting = {
+        name: one.starts_from()[0]
+        for name, one in plan.chapters["ch08"].experiments.items()
+        if one.starts_from()
+    }
+    assert "miniature_digits" in starting.values() and "miniature_digits" not in starting
+    for name, maker in starting.items():
+        of = SimpleNamespace(chapter=plan.chapters["ch08"].slug, experiment=name)
+        seed = plan.settings.seeds("ch08", maker)[0]
+        folder = plan.run.format(chapter=of.chapter, experiment=maker, seed=seed)
+        assert plan.start_of(of) == [f"{folder}/model"]
+        assert "mnist" in plan.chapters["ch08"].needs(name)
+        assert plan.raw_of(of) == []
+    of = SimpleNamespace(chapter=plan.chapters["ch08"].slug, experiment="miniature_digits")
+    assert plan.start_of(of) == []
+
+
 # ------------------------------------------------------------------ code as an input
 
 

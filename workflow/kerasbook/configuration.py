@@ -172,6 +172,10 @@ class BaseExperiment(Strict):
         """Data sets whose files a run reads as they are, such as weights; besides `dataset`."""
         return []
 
+    def starts_from(self) -> tuple[str, str] | None:
+        """The experiment whose first run's model these runs start from, and its task."""
+        return None
+
     def settings(self) -> dict[str, Any]:
         """What makes a run what it is: all but how it is called and how often it is run."""
         names = {"title", "variant", "seeds", "seed_shift", "printed_seed"}
@@ -267,7 +271,8 @@ class Chapter:
     def needs(self, experiment: str) -> list[str]:
         """The data sets that an experiment cannot be run without."""
         one = self.experiments[experiment]
-        return [one.dataset, *one.raw_data()]
+        start = one.starts_from()
+        return [one.dataset, *one.raw_data(), *(self.needs(start[0]) if start else [])]
 
     @property
     def datasets(self) -> list[str]:
@@ -427,6 +432,20 @@ class Settings:
         return told or DEFAULT_URI
 
 
+def _check_start(where: str, experiment: BaseExperiment, others: Mapping[str, Any]) -> None:
+    """The experiment that another starts from is there, and makes what that one needs."""
+    start = experiment.starts_from()
+    if start is None:
+        return
+    name, task = start
+    makers = [key for key, one in others.items() if getattr(one, "task", None) == task]
+    if name not in makers:
+        raise KerasbookError(
+            f"{where}: starts from '{name}'{nearest(name, makers)}, expected an experiment of "
+            f"this file of the task {task}: {', '.join(makers) or 'none is there'}."
+        )
+
+
 def _check_data(where: str, experiment: BaseExperiment, catalogue: Any) -> None:
     """The data sets that an experiment names are there, and of the kind that it can use."""
     known = catalogue.datasets
@@ -480,6 +499,7 @@ def load_settings(values: dict[str, Any], source: str = "config/config.yaml") ->
         for name, experiment in entry.experiments.items():
             where = f"config/chapters/{chapter}.yaml: experiments.{name}"
             _check_data(where, experiment, catalogue)
+            _check_start(where, experiment, entry.experiments)
     return Settings(config, chapters, sorted(set(wanted)))
 
 

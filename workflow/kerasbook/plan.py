@@ -137,6 +137,16 @@ class Plan:
         experiment = self.chapter(wildcards.chapter).experiments[wildcards.experiment]
         return [file for name in experiment.raw_data() for file in self._downloads(name)]
 
+    def start_of(self, wildcards: Any) -> list[str]:
+        """The model folder that an experiment's runs start from; none for most experiments."""
+        chapter = self.chapter(wildcards.chapter)
+        start = chapter.experiments[wildcards.experiment].starts_from()
+        if start is None:
+            return []
+        seed = self.settings.seeds(chapter.id, start[0])[0]
+        run = self.run.format(chapter=chapter.slug, experiment=start[0], seed=seed)
+        return [f"{run}/model"]
+
     def _downloads(self, dataset: str) -> list[str]:
         """The downloaded files of what stands for a data set in this edition."""
         name = self.catalogue.resolve(dataset, self.edition)

@@ -2,24 +2,6 @@
 others, and runs that leave a folder, since not all of them leave a model."""
 
 
-def ch08_pretrained(wildcards):
-    """The folder of the experiment that made the weights; nothing for weights from elsewhere."""
-    origin = PLAN.settings_of(wildcards).get("weights")
-    if origin in (None, "imagenet", "random"):
-        return []
-    experiments = PLAN.chapter("ch08").experiments
-    makers = [name for name, one in experiments.items() if one.task == "pretraining"]
-    if origin not in makers:
-        raise WorkflowError(
-            f"config/chapters/ch08.yaml: experiments.{wildcards.experiment}.weights: found "
-            f"'{origin}', expected imagenet, random, or an experiment of the task pretraining: "
-            f"{', '.join(makers)}."
-        )
-    seed = PLAN.settings.seeds("ch08", origin)[0]
-    run = PLAN.run.format(chapter=wildcards.chapter, experiment=origin, seed=seed)
-    return [f"{run}/model"]
-
-
 use rule stage_preprocess as ch08_preprocess with:
     wildcard_constraints:
         chapter="ch08_deep_networks",
@@ -30,7 +12,7 @@ use rule stage_train as ch08_train with:
         unpack(PLAN.data_of),
         raw=PLAN.raw_of,
         code=PLAN.code("train"),
-        pretrained=ch08_pretrained,
+        start=PLAN.start_of,
     output:
         model=directory(f"{PLAN.run}/model"),
         history=f"{PLAN.run}/history.tsv",

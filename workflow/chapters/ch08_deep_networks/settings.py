@@ -22,9 +22,6 @@ Weights = Annotated[
         "whose first seed's weights are taken."
     ),
 ]
-# What the experiments of the task `pretraining` learn from; whoever takes their weights
-# cannot be run without it.
-PRETRAINING_DATA = "mnist"
 
 
 def _weights_fit(weights: str, networks: list[str]) -> None:
@@ -41,12 +38,15 @@ def _weights_fit(weights: str, networks: list[str]) -> None:
             )
 
 
+def _weights_maker(weights: str) -> tuple[str, str] | None:
+    """The experiment that makes weights of that origin, and its task."""
+    return None if weights in ("random", "imagenet") else (weights, "pretraining")
+
+
 def _weights_data(weights: str, networks: list[str]) -> list[str]:
-    """The data sets that weights of that origin come from."""
-    if weights == "random":
-        return []
+    """The data sets that weights of that origin are."""
     if weights != "imagenet":
-        return [PRETRAINING_DATA]
+        return []
     return [NETWORKS[name].weights for name in networks if NETWORKS[name].weights]
 
 
@@ -110,6 +110,10 @@ class Recognition(BaseExperiment):
         names = ["imagenet_classes"] if self.weights == "imagenet" else []
         return [*_weights_data(self.weights, self.networks), *names]
 
+    def starts_from(self) -> tuple[str, str] | None:
+        """The experiment that made the weights, where they are made here."""
+        return _weights_maker(self.weights)
+
 
 class Pretraining(BaseExperiment):
     """The miniature network learns digits, so that there are weights to fine-tune."""
@@ -117,7 +121,7 @@ class Pretraining(BaseExperiment):
     DATA_KIND: ClassVar[str] = "idx_images"
 
     task: Literal["pretraining"]
-    dataset: Literal["mnist"] = PRETRAINING_DATA
+    dataset: Literal["mnist"] = "mnist"
     network: Literal["miniature"] = "miniature"
     optimizer: Optimizer
     epochs: Epochs
@@ -203,6 +207,10 @@ class FineTuning(BaseExperiment):
     def raw_data(self) -> list[str]:
         """The weights."""
         return _weights_data(self.weights, [self.network])
+
+    def starts_from(self) -> tuple[str, str] | None:
+        """The experiment that made the weights, where they are made here."""
+        return _weights_maker(self.weights)
 
 
 EXPERIMENTS = (Architectures, Recognition, Pretraining, FineTuning)

@@ -29,7 +29,7 @@ def weights_files(snakemake: Any, origin: str, names: list[str]) -> list[Path | 
         return [None] * len(names)
     if origin == "imagenet":  # in the order of the experiment's raw_data()
         return [Path(file) for file in snakemake.input.raw[: len(names)]]
-    return [Path(snakemake.input.pretrained[0]) / "weights.h5"] * len(names)
+    return [Path(snakemake.input.start[0]) / "weights.h5"] * len(names)
 
 
 # ---------------------------------------------------------------------------- architectures
