@@ -44,6 +44,9 @@ if TYPE_CHECKING:  # MLflow runs this file by its name; so the plan knows that i
 
 logger = logging.getLogger(__name__)
 
+# Nobody is told what is run here, unless whoever runs it says so. Read as MLflow is imported.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
 SQLITE = "sqlite:///"
 DEFAULT_URI = f"{SQLITE}results/mlflow.db"
 # Set by the Snakefile for its jobs, so that another address re-runs nothing.
