@@ -1,6 +1,7 @@
 """A chapter's results put together: which run or data set answers a printed number."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from kerasbook.reporting import Results, judged_rows, render_text
 from kerasbook.verdicts import Row
 
 SLUG = "ch09_unsupervised"
+LEDGER = Path(__file__).resolve().parents[2] / "config" / "published.tsv"
 
 
 def row(name, printed, kind="constant"):
@@ -80,7 +82,7 @@ def made(tmp_path, monkeypatch):
             params=Wildcards(params),
             input=SimpleNamespace(
                 metrics=[str(folder / name / "metrics.json") for name in names],
-                about=abouts, data=data, uses=[],
+                about=abouts, data=data, uses=[], ledger=str(LEDGER),
             ),
         )  # fmt: skip
         return Results(snakemake)
@@ -89,7 +91,8 @@ def made(tmp_path, monkeypatch):
 
 
 def judged(results, *rows):
-    return judged_rows(results, list(rows))
+    results.ledger = list(rows)
+    return judged_rows(results)
 
 
 def test_a_data_sets_facts_answer_the_rows_that_name_it(made):
@@ -143,7 +146,7 @@ def test_data_of_each_set_and_none_of_one_that_is_not_there(made):
 def text(tmp_path, results, source):
     path = tmp_path / "text.md"
     path.write_text(source, encoding="utf-8")
-    return render_text(path, results, [])
+    return render_text(path, results)
 
 
 def test_text_names_the_data_set_whose_fact_it_tells(made, tmp_path):
@@ -174,3 +177,20 @@ def test_a_quoted_text_cannot_end_its_block(made, tmp_path):
     assert set(fence) == {"`"}
     assert len(fence) > 4
     assert said.splitlines()[-1] == fence
+
+
+def test_what_is_printed_by_epoch_stands_beside_the_books_data_alone(made):
+    rows = [
+        row("cnn.loss@1", "0.7", "stochastic"),
+        row("cnn.loss_partial@2", "0.6", "stochastic"),
+        row("kim.best", "0.81", "stochastic"),
+        row("kim.loss@1", "0.5", "stochastic"),
+    ]
+    results = made()
+    results.ledger = rows
+    both = {"cnn": {"loss": {1: 0.7, 2: 0.6}}, "kim": {"loss": {1: 0.5}}}
+    assert results.printed_history() == both
+    assert results.printed_history(["kim"]) == {"kim": both["kim"]}
+    elsewhere = made("bundled")
+    elsewhere.ledger = rows
+    assert elsewhere.printed_history() == {}

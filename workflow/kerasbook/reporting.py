@@ -5,7 +5,7 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,8 @@ EDITION_NOTES = {
     "to test the workflow, and reproduce nothing.",
 }
 NOT_RUN = "(not run)"
+# Experiment -> metric -> epoch -> printed value.
+PrintedHistory = dict[str, dict[str, dict[int, float]]]
 TABLE_COLUMNS = [
     "id", "printed", "mean", "sd", "n_seeds", "verdict", "reason", "run_ids", "lower", "upper",
     "ours", "baseline", "baseline_name", "peer", "peer_source", "kind", "line", "command",
@@ -76,6 +78,7 @@ class Results:
         names = [about["dataset"] for about in self.about]
         self._data_files = dict(zip(names, snakemake.input.data, strict=True))
         self._used = [Path(file) for file in snakemake.input.uses]
+        self.ledger = read_ledger(Path(snakemake.input.ledger))
 
     def _of_each(self, file: str) -> dict[str, dict[str, Any]]:
         return {name: read_json(self.folder / name / file) for name in self.experiments}
@@ -83,6 +86,33 @@ class Results:
     def has(self, experiment: str) -> bool:
         """Whether an experiment was run: one whose data cannot be had may be left out."""
         return experiment in self.experiments
+
+    def those_run(self, names: Iterable[str]) -> list[str]:
+        """Those of some experiments that were run."""
+        return [name for name in names if self.has(name)]
+
+    def of_task(self, *tasks: str) -> list[str]:
+        """The experiments of some tasks that were run, in the order of the chapter's file."""
+        return [n for n, one in self.experiments.items() if one["settings"]["task"] in tasks]
+
+    def titles(self, names: Iterable[str]) -> dict[str, str]:
+        """Experiment -> its title."""
+        return {name: self.experiments[name]["title"] for name in names}
+
+    def printed_history(self, names: Iterable[str] | None = None) -> PrintedHistory:
+        """What the tutorial prints by epoch, of some experiments or of all the chapter's.
+
+        Nothing in other editions than the book's, whose data is another. The mean of a part
+        of an epoch (`loss_partial`) stands where the epoch's would.
+        """
+        points: PrintedHistory = {}
+        for row in self.ledger if self.edition == "book" else ():
+            wanted = names is None or row.experiment in names
+            if row.chapter == self.id and wanted and row.epoch.isdigit():
+                metric = row.metric.removesuffix("_partial")
+                of_metric = points.setdefault(row.experiment, {}).setdefault(metric, {})
+                of_metric[int(row.epoch)] = float(row.printed)
+        return points
 
     def run_folder(self, experiment: str, seed: int) -> Path:
         """Where a run's files are."""
@@ -242,10 +272,10 @@ def printed_of(row: Row) -> dict[str, Any]:
     }
 
 
-def judged_rows(results: Results, ledger: Sequence[Row]) -> list[dict[str, Any]]:
+def judged_rows(results: Results) -> list[dict[str, Any]]:
     """Every printed number of the chapter, judged."""
     rows = []
-    for row in ledger:
+    for row in results.ledger:
         if row.chapter != results.id:
             continue
         answer = _of_data(results, row) or _of_experiment(results, row)
@@ -419,7 +449,7 @@ def _provenance(results: Results, tracking_file: str) -> dict[str, Any]:
     }
 
 
-def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
+def render_text(path: Path, results: Results) -> str:
     """A chapter's text with its numbers filled in from the results and the ledger.
 
     The text may say `{{ ours('conv', 'test_accuracy') }}` (mean ± standard deviation over
@@ -437,7 +467,7 @@ def render_text(path: Path, results: Results, ledger: Sequence[Row]) -> str:
     """
     import jinja2
 
-    by_id = {row.id: row for row in ledger}
+    by_id = {row.id: row for row in results.ledger}
 
     def printed(row_id: str) -> str:
         if row_id not in by_id:
@@ -520,7 +550,6 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
 
     step = step_of(snakemake)
     results = Results(snakemake)
-    ledger = read_ledger(Path(snakemake.input.ledger))
     digests = {about["dataset"]: about["digest"] for about in results.about}
     with tracked(snakemake.params.tracking, step, digests) as run:
         shown = []
@@ -530,7 +559,7 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
             shown.append({"name": one.name, "title": one.title, "caption": one.caption,
                           "alt": one.alt, "file": f"figures/{path.name}"})  # fmt: skip
             run.artifact(path, "figures")
-        rows = judged_rows(results, ledger)
+        rows = judged_rows(results)
         page = {
             "chapter": results.id,
             "slug": results.slug,
@@ -540,7 +569,7 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
             "telling_figure": results.file["telling_figure"],
             "edition": results.edition,
             "edition_note": EDITION_NOTES.get(results.edition),
-            "text": render_text(Path(snakemake.input.text), results, ledger),
+            "text": render_text(Path(snakemake.input.text), results),
             "verdict_counts": dict(Counter(row["verdict"] for row in rows)),
             "rows": rows,
             "experiments": _experiments(results),

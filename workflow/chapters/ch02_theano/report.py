@@ -11,6 +11,7 @@ from matplotlib.textpath import TextPath
 from chapters.ch02_theano import logistic
 from chapters.ch02_theano.graphs import CONSTANT, INPUT, RESULT, Graph, Place, placed, unpacked
 from kerasbook import plots, steps
+from kerasbook.figures import absent
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
 # Inches and points, of the graphs.
@@ -374,13 +375,6 @@ def answers(results: Results) -> ChapterFigure:
 def finite(by_seed: dict[int, float]) -> list[float]:
     """The values of the seeds that ended well."""
     return [value for value in by_seed.values() if np.isfinite(value)]
-
-
-def absent(results: Results, figure: str, title: str, experiment: str) -> ChapterFigure:
-    """In place of a figure whose experiment was not run."""
-    reason = results.absent.get(experiment, "not configured")
-    told = f"{experiment}: not run, {reason}"
-    return ChapterFigure(figure, title, told, told, plots.note(told))
 
 
 def figures_of(results: Results) -> list[ChapterFigure]:

@@ -1,8 +1,5 @@
 """The figures of chapter 4.3."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,24 +7,13 @@ from matplotlib.ticker import MaxNLocator
 
 from chapters.ch03_keras_basics.evaluate import in_use_of
 from kerasbook import plots, steps
+from kerasbook.figures import compared, repairs
 from kerasbook.metrics import confusion
-from kerasbook.reporting import ChapterFigure, Results, write_report
+from kerasbook.reporting import ChapterFigure, PrintedHistory, Results, write_report
 from kerasbook.training import read_history
-from kerasbook.verdicts import Row, read_ledger
 
 PRINTED_STOP = "logreg_early_stopping"
 SPLITS_ONLY = "logreg_early_stopping_splits_only"
-Printed = dict[str, dict[str, dict[int, float]]]
-
-
-def printed_by_epoch(ledger: Sequence[Row], chapter: str) -> Printed:
-    """The ledger's histories: experiment -> metric -> epoch -> printed value."""
-    out: Printed = {}
-    for row in ledger:
-        if row.chapter == chapter and row.epoch:
-            told = out.setdefault(row.experiment, {}).setdefault(row.metric, {})
-            told[int(row.epoch)] = float(row.printed)
-    return out
 
 
 def history_of(results: Results, name: str, seed: int) -> dict[str, np.ndarray]:
@@ -35,10 +21,10 @@ def history_of(results: Results, name: str, seed: int) -> dict[str, np.ndarray]:
     return read_history(results.run_folder(name, seed) / "history.tsv")[1]
 
 
-def losses(results: Results, printed: Printed) -> ChapterFigure:
+def losses(results: Results, printed: PrintedHistory) -> ChapterFigure:
     """Training loss by epoch of the three networks of the printed size, and as printed."""
     names = ["logreg", "mlp", "mlp_relu"]
-    titles = {name: results.experiments[name]["title"] for name in names}
+    titles = results.titles(names)
     ends = {name: results.value(name, "train_loss")["mean"] for name in names}
     return ChapterFigure(
         "losses",
@@ -115,7 +101,7 @@ def draw_state(
     return figure
 
 
-def state(results: Results, printed: Printed) -> ChapterFigure:
+def state(results: Results, printed: PrintedHistory) -> ChapterFigure:
     """What the model went through before the printed fit, and how that shows."""
     seed = results.seeds(PRINTED_STOP)[0]
     record = results.record(PRINTED_STOP, seed)
@@ -247,68 +233,47 @@ def ladder(results: Results) -> ChapterFigure:
         name for name in results.experiments if "test_loss" in results.metrics[name]["summary"]
     ]
     names.sort(key=lambda name: -results.value(name, "test_loss")["mean"])
-    told = [results.value(name, "test_loss") for name in names]
     null = results.value(names[0], "null_loss")["mean"]
     peer = results.file["peers"]["exercise.test_loss"]
     book = results.edition == "book"
-    return ChapterFigure(
+    return compared(
+        results,
         "ladder",
         "Log loss of every model on held-out rows",
         "Multi-class log loss (nats) on the test rows, of the models that never learnt from them. "
-        "A ring is a seed, the dot their mean. Whoever gives every row the frequencies of the "
-        f"classes comes to {null:.3f}."
+        f"Whoever gives every row the frequencies of the classes comes to {null:.3f}."
         + (f" The dashed line is {peer['source']}: {peer['value']}." if book else ""),
-        "Log loss by experiment: "
-        + "; ".join(
-            f"{results.experiments[name]['title']} {one['mean']:.4f}"
-            for name, one in zip(names, told)
-        )
-        + f". Frequencies of the classes {null:.4f}.",
-        plots.bar_with_error(
-            [results.experiments[name]["title"] for name in names],
-            [one["mean"] for one in told],
-            [one["sd"] for one in told],
-            baseline=peer["value"] if book else None,
-            baseline_name="Keras 1 example",
-            label="log loss on held-out rows (nats)",
-            seeds=[list(results.by_seed(name, "test_loss").values()) for name in names],
-        ),
+        "test_loss",
+        names,
+        axis="log loss on held-out rows (nats)",
+        baseline=("Keras 1 example", peer["value"]) if book else None,
     )
 
 
-def faults(results: Results, printed: Printed) -> ChapterFigure:
+def faults(results: Results, printed: PrintedHistory) -> ChapterFigure:
     """What one would report of early stopping, as printed and with each fault repaired."""
-    repaired = [
-        one["corrected"] for one in results.file["faults"] if one["as_printed"] == PRINTED_STOP
-    ]
-    names = [PRINTED_STOP, *repaired]
-    told = [results.value(name, "reported_loss") for name in names]
-    labels = [results.experiments[name]["title"].removeprefix("Early stopping: ") for name in names]
-    labels[0] = "as printed"
+    labels = {
+        name: title.removeprefix("Early stopping: ")
+        for name, title in repairs(results, PRINTED_STOP).items()
+    }
     last = list(printed.get(PRINTED_STOP, {}).get("val_loss", {}).values())[-1:]
-    return ChapterFigure(
+    return compared(
+        results,
         "faults",
         "Early stopping, one fault repaired at a time",
         "What one would report: log loss (nats) of the test rows, of the printed early stopping "
         "and with one fault repaired at a time, at last all. Lower is not better here where the "
-        "test rows had been learnt from. A ring is a seed, the dot their mean.",
-        "Reported log loss: "
-        + "; ".join(f"{name} {one['mean']:.4f}" for name, one in zip(labels, told))
-        + ".",
-        plots.bar_with_error(
-            labels,
-            [one["mean"] for one in told],
-            [one["sd"] for one in told],
-            printed=[*last, *(None for _ in repaired)] if last else None,
-            label="reported log loss (nats)",
-            seeds=[list(results.by_seed(name, "reported_loss").values()) for name in names],
-        ),
+        "test rows had been learnt from.",
+        "reported_loss",
+        labels,
+        axis="reported log loss (nats)",
+        printed=[*last, *[None] * (len(labels) - 1)] if last else None,
     )
 
 
-def figures_of(results: Results, ledger: Sequence[Row]) -> list[ChapterFigure]:
+def figures_of(results: Results) -> list[ChapterFigure]:
     """All figures, in the order of the page; printed numbers beside the tutorial's own data."""
-    printed = printed_by_epoch(ledger, results.id) if results.edition == "book" else {}
+    printed = results.printed_history()
     return [
         losses(results, printed),
         state(results, printed),
@@ -321,8 +286,7 @@ def figures_of(results: Results, ledger: Sequence[Row]) -> list[ChapterFigure]:
 
 def main(snakemake) -> None:
     """Write the chapter's page."""
-    ledger = read_ledger(Path(snakemake.input.ledger))
-    write_report(snakemake, lambda results: figures_of(results, ledger))
+    write_report(snakemake, figures_of)
 
 
 if "snakemake" in globals():

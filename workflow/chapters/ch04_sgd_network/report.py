@@ -1,6 +1,7 @@
 """The figures of chapter 4.4."""
 
 from kerasbook import plots, steps
+from kerasbook.figures import compared
 from kerasbook.metrics import confusion as counts_of
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
@@ -63,27 +64,18 @@ def saturation(results: Results) -> ChapterFigure:
 
 def accuracy(results: Results) -> ChapterFigure:
     """Test accuracy of every experiment, beside the nearest mean digit."""
-    names = list(results.experiments)
-    told = [results.value(name, "test_accuracy") for name in names]
     nearest = results.used("ch06", "mnist")["summary"]["test_accuracy"]["mean"]
-    return ChapterFigure(
+    return compared(
+        results,
         "accuracy",
         "Against the nearest mean digit",
-        "Test accuracy after the last epoch: a ring is a seed, the dot their mean. The dashed line "
-        f"is the nearest mean digit of chapter 4.6 ({nearest:.4f}), which any network must beat.",
-        "Test accuracy: "
-        + "; ".join(f"{name} {one['mean']:.4f}" for name, one in zip(names, told))
-        + f". Nearest mean digit {nearest:.4f}.",
-        plots.bar_with_error(
-            [results.experiments[name]["title"] for name in names],
-            [one["mean"] for one in told],
-            [one["sd"] for one in told],
-            baseline=nearest,
-            baseline_name="nearest mean digit",
-            label="test accuracy",
-            percent=True,
-            seeds=[list(results.by_seed(name, "test_accuracy").values()) for name in names],
-        ),
+        "Test accuracy after the last epoch. The dashed line is the nearest mean digit of chapter "
+        f"4.6 ({nearest:.4f}), which any network must beat.",
+        "test_accuracy",
+        list(results.experiments),
+        axis="test accuracy",
+        percent=True,
+        baseline=("nearest mean digit", nearest),
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from chapters.ch05_convolutions import activations, figures, filters, pooling, receptive
 from kerasbook import plots, steps
+from kerasbook.figures import absent
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
 SIDE = 28
@@ -344,17 +345,14 @@ NAMES = {fields: "receptive", functions: "activations", pooled: "pooling"}
 
 def figures_of(results: Results) -> list[ChapterFigure]:
     """All figures, in the order of the page; a note where the experiment was not run."""
-    return [
-        draw(results) if results.has(name) else _absent(results, draw, name)
-        for draw, name in FIGURES
-    ]
-
-
-def _absent(results: Results, draw, experiment: str) -> ChapterFigure:
-    """What stands in the place of a figure whose data cannot be had."""
-    name = NAMES.get(draw, draw.__name__)
-    told = f"Not run: {results.absent[experiment]}"
-    return ChapterFigure(name, name.capitalize(), told, told, plots.note(told))
+    drawn = []
+    for draw, experiment in FIGURES:
+        name = NAMES.get(draw, draw.__name__)
+        able = results.has(experiment)
+        drawn.append(
+            draw(results) if able else absent(results, name, name.capitalize(), experiment)
+        )
+    return drawn
 
 
 def main(snakemake) -> None:

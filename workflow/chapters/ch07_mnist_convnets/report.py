@@ -3,6 +3,7 @@
 import numpy as np
 
 from kerasbook import models, plots, steps
+from kerasbook.figures import compared, repairs
 from kerasbook.metrics import confusion
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
@@ -118,55 +119,35 @@ def filters(results: Results) -> ChapterFigure:
 def ladder(results: Results) -> ChapterFigure:
     """Test accuracy of every experiment, beside the trivial rule and the nearest mean digit."""
     names = list(results.experiments)
-    told = [results.value(name, "test_accuracy") for name in names]
     majority = results.value(names[0], "majority_accuracy")["mean"]
     nearest = results.used("ch06", "mnist")["summary"]["six_accuracy"]["mean"]
-    return ChapterFigure(
+    return compared(
+        results,
         "ladder",
         "Test accuracy of every network",
-        "A ring is a seed, the dot their mean. The dashed line is the rule that always says "
-        f"'not six' ({majority:.4f}). The nearest mean digit of chapter 4.6, which learns no "
-        f"weights at all, comes to {nearest:.4f} on the same question.",
-        "Test accuracy by experiment: "
-        + "; ".join(f"{name} {one['mean']:.4f}" for name, one in zip(names, told))
-        + f". Majority baseline {majority:.4f}.",
-        plots.bar_with_error(
-            [results.experiments[name]["title"] for name in names],
-            [one["mean"] for one in told],
-            [one["sd"] for one in told],
-            baseline=majority,
-            baseline_name="always 'not six'",
-            label="test accuracy",
-            percent=True,
-            seeds=[list(results.by_seed(name, "test_accuracy").values()) for name in names],
-        ),
+        f"The dashed line is the rule that always says 'not six' ({majority:.4f}). The nearest "
+        "mean digit of chapter 4.6, which learns no weights at all, comes to "
+        f"{nearest:.4f} on the same question.",
+        "test_accuracy",
+        names,
+        axis="test accuracy",
+        percent=True,
+        baseline=("always 'not six'", majority),
     )
 
 
 def faults(results: Results) -> ChapterFigure:
     """The first network as printed and with each fault repaired."""
-    first = printed(results)[0]
-    repaired = [one["corrected"] for one in results.file["faults"] if one["as_printed"] == first]
-    names = [first, *repaired]
-    told = [results.value(name, "balanced_accuracy") for name in names]
-    labels = ["as printed", *(results.experiments[name]["title"] for name in names[1:])]
-    return ChapterFigure(
+    return compared(
+        results,
         "faults",
         "One fault repaired at a time",
         "Balanced accuracy (the mean of the shares of sixes and of not-sixes that are told right) "
-        "of the first network, as printed and with one fault repaired at a time. A ring is a seed, "
-        "the dot their mean.",
-        "Balanced accuracy: "
-        + "; ".join(f"{name} {one['mean']:.4f}" for name, one in zip(labels, told))
-        + ".",
-        plots.bar_with_error(
-            labels,
-            [one["mean"] for one in told],
-            [one["sd"] for one in told],
-            label="balanced accuracy",
-            percent=True,
-            seeds=[list(results.by_seed(name, "balanced_accuracy").values()) for name in names],
-        ),
+        "of the first network, as printed and with one fault repaired at a time.",
+        "balanced_accuracy",
+        repairs(results, printed(results)[0]),
+        axis="balanced accuracy",
+        percent=True,
     )
 
 

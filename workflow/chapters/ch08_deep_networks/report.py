@@ -6,6 +6,7 @@ from chapters.ch08_deep_networks.evaluate import shares
 from chapters.ch08_deep_networks.imagenet import best
 from chapters.ch08_deep_networks.networks import NETWORKS
 from kerasbook import pictures, plots, steps
+from kerasbook.figures import absent, compared, repairs
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
 TOP = 5
@@ -13,23 +14,6 @@ SHOWN_SIZE = 112
 # The recognition whose answers are shown is the first of these that was run.
 SHOWN_ANSWERS = ("mobilenet_samples", "other_networks_samples", "vgg16_strawberry_1157")
 SIGMOID, SOFTMAX = "ft_printed", "ft_softmax"
-
-
-def of_task(results: Results, task: str) -> list[str]:
-    """The experiments of a task that were run, in the order of the file."""
-    told = results.experiments.items()
-    return [name for name, one in told if one["settings"]["task"] == task]
-
-
-def titles(results: Results, names: list[str]) -> dict[str, str]:
-    """How experiments are called."""
-    return {name: results.experiments[name]["title"] for name in names}
-
-
-def left_out(name: str, title: str, what: str) -> ChapterFigure:
-    """A figure's place where the runs behind it are missing."""
-    text = f"{title}: not run, since {what} cannot be had here."
-    return ChapterFigure(name, title, text, text, plots.note(text))
 
 
 # ---------------------------------------------------------------------------- architectures
@@ -60,9 +44,9 @@ def _columns(panels: dict[str, dict[str, float]]):
 def architectures(results: Results) -> ChapterFigure:
     """Parameters, time and memory of each network."""
     title = "How large the famous networks are"
-    found = of_task(results, "architectures")
+    found = results.of_task("architectures")
     if not found:
-        return left_out("architectures", title, "a picture to show them")
+        return absent(results, "architectures", title)
     name = found[0]
     settings = results.experiments[name]["settings"]
     times = results.record(name, results.seeds(name)[0])["times"]
@@ -119,7 +103,7 @@ def answers(results: Results) -> ChapterFigure:
     title = "What a trained network sees"
     name = next((one for one in SHOWN_ANSWERS if results.has(one)), None)
     if name is None:
-        return left_out("answers", title, "trained weights")
+        return absent(results, "answers", title)
     network = results.experiments[name]["settings"]["networks"][0]
     predictions = results.predictions(name, results.seeds(name)[0])
     data = results.data_of("imagenet_samples")
@@ -162,9 +146,9 @@ def _saved(results: Results) -> str:
 def curves(results: Results) -> ChapterFigure:
     """Accuracy and loss by epoch of the fine-tuned networks."""
     title = "Fine-tuning by epoch"
-    names = of_task(results, "fine_tuning")
+    names = results.of_task("fine_tuning")
     if not names:
-        return left_out("curves", title, "pictures or weights")
+        return absent(results, "curves", title)
     histories = {name: results.history(name)[1] for name in names}
     return ChapterFigure(
         "curves",
@@ -183,7 +167,7 @@ def curves(results: Results) -> ChapterFigure:
             histories,
             ["accuracy", "val_accuracy", "loss", "val_loss"],
             labels={
-                **titles(results, names),
+                **results.titles(names),
                 "loss": "loss (nats)",
                 "val_loss": "validation loss (nats)",
             },
@@ -195,10 +179,9 @@ def curves(results: Results) -> ChapterFigure:
 def ways(results: Results) -> ChapterFigure:
     """Accuracy of every way to learn the two classes."""
     title = "Accuracy on the validation pictures"
-    names = of_task(results, "fine_tuning")
+    names = results.of_task("fine_tuning")
     if not names:
-        return left_out("ways", title, "pictures or weights")
-    told = [results.value(name, "test_accuracy") for name in names]
+        return absent(results, "ways", title)
     majority = results.value(names[0], "majority_accuracy")["mean"]
     own = [
         results.value(name, "own_classes_accuracy")["mean"]
@@ -211,24 +194,17 @@ def ways(results: Results) -> ChapterFigure:
         if own
         else ""
     )
-    return ChapterFigure(
+    return compared(
+        results,
         "ways",
         title,
-        "A ring is a seed, the dot their mean. The dashed line is the rule that always gives the "
-        f"commoner class ({majority:.3f}).{without}",
-        "Accuracy by experiment: "
-        + "; ".join(f"{name} {one['mean']:.4f}" for name, one in zip(names, told))
-        + f". Majority baseline {majority:.4f}.",
-        plots.bar_with_error(
-            list(titles(results, names).values()),
-            [one["mean"] for one in told],
-            [one["sd"] for one in told],
-            baseline=majority,
-            baseline_name="always the commoner class",
-            label="accuracy",
-            percent=True,
-            seeds=[list(results.by_seed(name, "test_accuracy").values()) for name in names],
-        ),
+        "The dashed line is the rule that always gives the commoner class "
+        f"({majority:.3f}).{without}",
+        "test_accuracy",
+        names,
+        axis="accuracy",
+        percent=True,
+        baseline=("always the commoner class", majority),
     )
 
 
@@ -236,7 +212,7 @@ def outputs(results: Results) -> ChapterFigure:
     """The two outputs of each validation picture: sigmoid against softmax."""
     title = "Two sigmoids are no probabilities"
     if not (results.has(SIGMOID) and results.has(SOFTMAX)):
-        return left_out("outputs", title, "pictures or weights")
+        return absent(results, "outputs", title)
     seed = results.seeds(SIGMOID)[0]
     points = [results.predictions(name, seed)["outputs"] for name in (SIGMOID, SOFTMAX)]
     sums = [one.sum(axis=1) for one in points]
@@ -293,11 +269,11 @@ def grad_cam(results: Results) -> ChapterFigure:
     title = "Where the fine-tuned network looks"
     able = [
         name
-        for name in of_task(results, "fine_tuning")
+        for name in results.of_task("fine_tuning")
         if results.experiments[name]["settings"]["grad_cam"]
     ]
     if not able:
-        return left_out("grad_cam", title, "pictures or weights")
+        return absent(results, "grad_cam", title)
     name = able[0]
     seed = results.seeds(name)[0]
     told, data = results.predictions(name, seed), results.data_of("hymenoptera")
@@ -325,31 +301,17 @@ def grad_cam(results: Results) -> ChapterFigure:
 def faults(results: Results) -> ChapterFigure:
     """The network as printed, and with one fault repaired at a time."""
     title = "One fault repaired at a time"
-    repaired = [
-        one["corrected"]
-        for one in results.file["faults"]
-        if one["as_printed"] == SIGMOID and results.has(one["corrected"])
-    ]
-    if not (results.has(SIGMOID) and repaired):
-        return left_out("faults", title, "pictures or weights")
-    names = [SIGMOID, *dict.fromkeys(repaired)]
-    told = [results.value(name, "test_loss") for name in names]
-    labels = ["as printed", *(results.experiments[name]["title"] for name in names[1:])]
-    return ChapterFigure(
+    if not results.has(SIGMOID):
+        return absent(results, "faults", title)
+    return compared(
+        results,
         "faults",
         title,
         "Cross-entropy (nats) on the validation pictures, of the outputs' shares, as printed and "
-        "with one fault repaired at a time. A ring is a seed, the dot their mean.",
-        "Validation loss: "
-        + "; ".join(f"{label} {one['mean']:.4f}" for label, one in zip(labels, told))
-        + ".",
-        plots.bar_with_error(
-            labels,
-            [one["mean"] for one in told],
-            [one["sd"] for one in told],
-            label="cross-entropy (nats)",
-            seeds=[list(results.by_seed(name, "test_loss").values()) for name in names],
-        ),
+        "with one fault repaired at a time.",
+        "test_loss",
+        repairs(results, SIGMOID),
+        axis="cross-entropy (nats)",
     )
 
 

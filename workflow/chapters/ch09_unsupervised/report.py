@@ -1,39 +1,16 @@
 """The figures of chapter 4.9."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from kerasbook import plots, steps
+from kerasbook.figures import absent, compared
 from kerasbook.reporting import ChapterFigure, Results, write_report
-from kerasbook.verdicts import Row, read_ledger
 
 AUTOENCODERS = ("autoencoder", "autoencoder_adam")
 SENTENCES = ("sentence_cnn_rand", "sentence_cnn_static", "sentence_cnn_nonstatic")
 WAYS = {"scratch": "from scratch", "frozen": "encoder, frozen", "tuned": "encoder, tuned"}
-
-Printed = Mapping[str, Mapping[str, Mapping[int, float]]]
-
-
-def printed_points(results: Results, ledger: Sequence[Row], names: Sequence[str]) -> Printed:
-    """Experiment -> metric -> epoch -> printed value; nothing where the data is another."""
-    points: dict[str, dict[str, dict[int, float]]] = {}
-    for row in ledger if results.edition == "book" else ():
-        if row.chapter == results.id and row.experiment in names and row.epoch.isdigit():
-            of_metric = points.setdefault(row.experiment, {}).setdefault(row.metric, {})
-            of_metric[int(row.epoch)] = float(row.printed)
-    return points
-
-
-def run_only(results: Results, names: Sequence[str]) -> list[str]:
-    """Those of the experiments that were run."""
-    return [name for name in names if results.has(name)]
-
-
-def titles(results: Results, names: Sequence[str]) -> dict[str, str]:
-    """What the experiments are called."""
-    return {name: results.experiments[name]["title"] for name in names}
 
 
 def first_predictions(results: Results, name: str) -> dict[str, np.ndarray]:
@@ -50,12 +27,12 @@ def spread(results: Results, names: Sequence[str], metric: str) -> str:
 # ------------------------------------------------------------------- the autoencoder
 
 
-def autoencoder_curves(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
+def autoencoder_curves(results: Results) -> ChapterFigure:
     """The losses by epoch, beside the printed ones."""
-    names = run_only(results, AUTOENCODERS)
+    names = results.those_run(AUTOENCODERS)
     name, title = "autoencoder_curves", "The autoencoder's loss by epoch"
     if not names:
-        return ChapterFigure(name, title, "Not run.", "Nothing.", plots.note("Not run."))
+        return absent(results, name, title)
     return ChapterFigure(
         name,
         title,
@@ -67,24 +44,24 @@ def autoencoder_curves(results: Results, ledger: Sequence[Row]) -> ChapterFigure
         plots.curves(
             {one: results.history(one)[1] for one in names},
             ["loss", "val_loss"],
-            labels={**titles(results, names), "loss": "loss (nats)",
+            labels={**results.titles(names), "loss": "loss (nats)",
                     "val_loss": "test loss (nats)"},
-            printed=printed_points(results, ledger, names),
+            printed=results.printed_history(names),
         ),
     )  # fmt: skip
 
 
 def reconstructions(results: Results) -> ChapterFigure:
     """Test digits, and what each autoencoder makes of them."""
-    names = run_only(results, AUTOENCODERS)
+    names = results.those_run(AUTOENCODERS)
     name, title = "reconstructions", "Ten digits, and what comes back"
     pictures = results.data_of("mnist")
     if not names or pictures is None:
-        return ChapterFigure(name, title, "Not run.", "Nothing.", plots.note("Not run."))
+        return absent(results, name, title)
     back = [first_predictions(results, one)["back"].astype(float) for one in names]
     n = len(back[0])
     rows = [pictures["x_test"][:n] / 255, *(one.reshape(n, 28, 28) for one in back)]
-    told = ", ".join(f"by {one}" for one in titles(results, names).values())
+    told = ", ".join(f"by {one}" for one in results.titles(names).values())
     codes = results.experiments[names[0]]["settings"]["codes"]
     return ChapterFigure(
         name,
@@ -100,10 +77,10 @@ def reconstructions(results: Results) -> ChapterFigure:
 
 def samples(results: Results) -> ChapterFigure:
     """Pictures drawn as printed, and from the codes' own distribution."""
-    names = run_only(results, ("autoencoder", "autoencoder_samples"))
+    names = results.those_run(("autoencoder", "autoencoder_samples"))
     name, title = "samples", "Pictures drawn from codes"
     if not names:
-        return ChapterFigure(name, title, "Not run.", "Nothing.", plots.note("Not run."))
+        return absent(results, name, title)
     drawn = [first_predictions(results, one)["samples"].astype(float) for one in names]
     told = [results.value(one, "sample_distance")["mean"] for one in names]
     true = results.value(names[0], "digit_distance")["mean"]
@@ -146,7 +123,7 @@ def codes(results: Results) -> ChapterFigure:
     """Where the codes of true digits lie."""
     name, title = "codes", "Where the codes of digits lie"
     if not results.has("autoencoder"):
-        return ChapterFigure(name, title, "Not run.", "Nothing.", plots.note("Not run."))
+        return absent(results, name, title)
     quantiles = first_predictions(results, "autoencoder")["code_quantiles"]
     median, largest = np.median(quantiles[2]), quantiles[4].max()
     dead = int((quantiles[4] == 0).sum())
@@ -166,7 +143,7 @@ def few_labels(results: Results) -> ChapterFigure:
     """The exercise: what the encoder is worth where few digits have labels."""
     name, title = "few_labels", "A classifier with few labels"
     if not results.has("pretraining"):
-        return ChapterFigure(name, title, "Not run.", "Nothing.", plots.note("Not run."))
+        return absent(results, name, title)
     seeds = results.seeds("pretraining")
     kept = [results.predictions("pretraining", seed) for seed in seeds]
     rows = [
@@ -226,7 +203,7 @@ def draw_similarities(rows: Sequence[Mapping]):
     return figure
 
 
-def similarities(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
+def similarities(results: Results) -> ChapterFigure:
     """The printed similarities beside those of chance, and of trained vectors."""
     name, title = "similarities", "Similarities of vectors that never learnt"
     kept = first_predictions(results, "word2vec") if results.has("word2vec") else {}
@@ -234,7 +211,7 @@ def similarities(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
     if not pairs:
         told = "None of the pairs of words stands in these texts."
         return ChapterFigure(name, title, told, told, plots.note(told))
-    printed = {row.metric: float(row.printed) for row in ledger
+    printed = {row.metric: float(row.printed) for row in results.ledger
                if results.edition == "book" and row.id.startswith("ch09.word2vec.")}  # fmt: skip
 
     def ours(experiment: str, metric: str) -> list[float]:
@@ -290,7 +267,7 @@ def word_map(results: Results) -> ChapterFigure:
     """Common words of all posts in the plane."""
     name, title = "word_map", "Common words, laid out by their vectors"
     if not results.has("word2vec_all_posts"):
-        return ChapterFigure(name, title, "Not run.", "Nothing.", plots.note("Not run."))
+        return absent(results, name, title)
     kept = first_predictions(results, "word2vec_all_posts")
     words = kept["map_words"].tolist()
     if len(words) < 5:
@@ -311,7 +288,7 @@ def posts_map(results: Results) -> ChapterFigure:
     """Posts in the plane, by who wrote them."""
     name, title = "posts_map", "Posts, laid out by their vectors"
     if not results.has("doc2vec"):
-        return ChapterFigure(name, title, "Not run.", "Nothing.", plots.note("Not run."))
+        return absent(results, name, title)
     kept = first_predictions(results, "doc2vec")
     groups = results.data_of("blogs")["group_names"].tolist()
     first = kept["map_first_group"]
@@ -332,9 +309,9 @@ def posts_map(results: Results) -> ChapterFigure:
 def posts(results: Results) -> ChapterFigure:
     """The classifier of posts with the printed labels and with true ones."""
     name, title = "posts", "Who wrote the post?"
-    names = run_only(results, ("doc2vec_printed_labels", "doc2vec"))
+    names = results.those_run(("doc2vec_printed_labels", "doc2vec"))
     if not names:
-        return ChapterFigure(name, title, "Not run.", "Nothing.", plots.note("Not run."))
+        return absent(results, name, title)
     rows = [
         (f"{label}: {seen}", one, metric)
         for one, label in zip(names, ("printed labels", "own labels"))
@@ -363,12 +340,12 @@ def posts(results: Results) -> ChapterFigure:
 # ------------------------------------------------------------------- sentences
 
 
-def sentence_curves(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
+def sentence_curves(results: Results) -> ChapterFigure:
     """The sentence networks by epoch, beside the printed numbers."""
-    names = run_only(results, SENTENCES)
+    names = results.those_run(SENTENCES)
     name, title = "sentence_curves", "Learning, and learning by heart"
     if not names:
-        return ChapterFigure(name, title, "Not run.", "Nothing.", plots.note("Not run."))
+        return absent(results, name, title)
     last = [results.history(one)[1]["val_accuracy"] for one in names]
     told = [
         f"{results.experiments[one]['title']}: validation accuracy at best "
@@ -386,9 +363,9 @@ def sentence_curves(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
         plots.curves(
             {one: results.history(one)[1] for one in names},
             ["accuracy", "val_accuracy", "loss", "val_loss"],
-            labels={**titles(results, names), "loss": "loss (nats)",
+            labels={**results.titles(names), "loss": "loss (nats)",
                     "val_loss": "validation loss (nats)"},
-            printed=printed_points(results, ledger, names),
+            printed=results.printed_history(names),
             percent=["accuracy", "val_accuracy"],
         ),
     )  # fmt: skip
@@ -400,49 +377,42 @@ def sentence_ladder(results: Results) -> ChapterFigure:
     tasks = ("sentence_cnn", "tfidf")
     names = [one for one, told in results.experiments.items() if told["settings"]["task"] in tasks]
     if not names:
-        return ChapterFigure(name, title, "Not run.", "Nothing.", plots.note("Not run."))
-    told = [results.value(one, "test_accuracy") for one in names]
+        return absent(results, name, title)
     majority = results.value(names[0], "majority_accuracy")["mean"]
-    return ChapterFigure(
+    return compared(
+        results,
         name,
         title,
         "Accuracy at the end of training on the sentences that no model has learnt from, the same "
-        f"for all. A ring is a seed. The dashed line is the commoner label, {majority:.4f}.",
-        f"Accuracy: {spread(results, names, 'test_accuracy')}. Majority {majority:.4f}.",
-        plots.bar_with_error(
-            list(titles(results, names).values()),
-            [one["mean"] for one in told],
-            [None] * len(told),
-            baseline=majority,
-            baseline_name="the commoner label",
-            label="accuracy",
-            percent=True,
-            seeds=[list(results.by_seed(one, "test_accuracy").values()) for one in names],
-        ),
+        f"for all. The dashed line is the commoner label, {majority:.4f}.",
+        "test_accuracy",
+        names,
+        axis="accuracy",
+        percent=True,
+        baseline=("the commoner label", majority),
     )
 
 
-def figures_of(results: Results, ledger: Sequence[Row]) -> list[ChapterFigure]:
+def figures_of(results: Results) -> list[ChapterFigure]:
     """All figures, in the order of the page."""
     return [
-        autoencoder_curves(results, ledger),
+        autoencoder_curves(results),
         reconstructions(results),
         samples(results),
         codes(results),
         few_labels(results),
-        similarities(results, ledger),
+        similarities(results),
         word_map(results),
         posts_map(results),
         posts(results),
-        sentence_curves(results, ledger),
+        sentence_curves(results),
         sentence_ladder(results),
     ]
 
 
 def main(snakemake) -> None:
     """Write the chapter's page."""
-    ledger = read_ledger(Path(snakemake.input.ledger))
-    write_report(snakemake, lambda results: figures_of(results, ledger))
+    write_report(snakemake, figures_of)
 
 
 if "snakemake" in globals():

@@ -1,87 +1,48 @@
 """The figures of chapter 4.10."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 
 from chapters.ch10_recurrent import figures, reviews
 from chapters.ch10_recurrent.evaluate import known_by_epoch
 from kerasbook import plots, steps
+from kerasbook.figures import absent, compared
 from kerasbook.reporting import ChapterFigure, Results, write_report
-from kerasbook.verdicts import Row, read_ledger
 
 LOSS = {"loss": "loss (nats)", "val_loss": "test loss (nats)", "val_accuracy": "test accuracy"}
-
-
-def of_task(results: Results, *tasks: str) -> list[str]:
-    """The experiments of some tasks that were run, in the file's order."""
-    told = results.experiments.items()
-    return [name for name, one in told if one["settings"]["task"] in tasks]
-
-
-def absent(results: Results, name: str, title: str) -> ChapterFigure:
-    """In place of a figure whose experiments were not run."""
-    why = "; ".join(dict.fromkeys(results.absent.values())) or "the experiment was not run"
-    return ChapterFigure(
-        name, title, f"Not drawn: {why}.", "No figure.", plots.note(f"{title}: {why}.")
-    )
-
-
-def printed_points(
-    results: Results, ledger: Sequence[Row], experiments: list[str]
-) -> dict[str, dict[str, dict[int, float]]]:
-    """What the tutorial prints of each experiment's history; nothing beside other data."""
-    points: dict[str, dict[str, dict[int, float]]] = {}
-    for row in ledger if results.edition == "book" else ():
-        if row.chapter == results.id and row.experiment in experiments and row.epoch is not None:
-            metrics = points.setdefault(row.experiment, {})
-            # The mean of a part of an epoch stands where the epoch's would.
-            name = row.metric.removesuffix("_partial")
-            metrics.setdefault(name, {})[int(row.epoch)] = float(row.printed)
-    return points
 
 
 def accuracy(results: Results) -> ChapterFigure:
     """Test accuracy of the networks and of their linear rivals."""
     title = "Test accuracy"
-    names = of_task(results, "sentiment", "linear")
+    names = results.of_task("sentiment", "linear")
     if not names:
         return absent(results, "accuracy", title)
-    told = [results.value(name, "test_accuracy") for name in names]
     majority = results.value(names[0], "majority_accuracy")["mean"]
     peer = results.file["peers"]["test_accuracy"]
     rows = results.about_of("imdb")["facts"]["n_test"]
-    return ChapterFigure(
+    return compared(
+        results,
         "accuracy",
         title,
-        f"Share of the {rows} test rows that are told right. A ring is a seed, the dot their mean; "
-        f"the dashed line always gives the commoner label ({majority:.4f}). Others report "
-        f"{peer['value']} for film reviews: {peer['source']}.",
-        "Test accuracy by experiment: "
-        + "; ".join(f"{name} {one['mean']:.4f}" for name, one in zip(names, told))
-        + f". Commoner label {majority:.4f}.",
-        plots.bar_with_error(
-            [results.experiments[name]["title"] for name in names],
-            [one["mean"] for one in told],
-            [one["sd"] for one in told],
-            baseline=majority,
-            baseline_name="always the commoner label",
-            label="test accuracy",
-            percent=True,
-            seeds=[list(results.by_seed(name, "test_accuracy").values()) for name in names],
-        ),
+        f"Share of the {rows} test rows that are told right. The dashed line always gives the "
+        f"commoner label ({majority:.4f}). Others report {peer['value']} for film reviews: "
+        f"{peer['source']}.",
+        "test_accuracy",
+        names,
+        axis="test accuracy",
+        percent=True,
+        baseline=("always the commoner label", majority),
     )
 
 
-def curves(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
+def curves(results: Results) -> ChapterFigure:
     """Loss and accuracy of the networks by epoch."""
     title = "The networks by epoch"
-    names = of_task(results, "sentiment")
+    names = results.of_task("sentiment")
     if not names:
         return absent(results, "curves", title)
     histories = {name: results.history(name)[1] for name in names}
-    titles = {name: results.experiments[name]["title"] for name in names}
+    titles = results.titles(names)
     ends = "; ".join(
         f"{titles[name]}: training loss {one['loss'][:, -1].mean():.3f}, test loss "
         f"{one['val_loss'][:, -1].mean():.3f}"
@@ -99,7 +60,7 @@ def curves(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
             ["accuracy", "val_accuracy", "loss", "val_loss"],
             labels={**titles, **LOSS},
             percent=["accuracy", "val_accuracy"],
-            printed=printed_points(results, ledger, names),
+            printed=results.printed_history(names),
         ),
     )
 
@@ -129,7 +90,7 @@ def following(results: Results) -> ChapterFigure:
     title = "One review, word by word"
     names = [
         name
-        for name in of_task(results, "sentiment")
+        for name in results.of_task("sentiment")
         if results.experiments[name]["variant"] == "exercise"
         and results.experiments[name]["settings"]["marks"]  # so that all read the same
     ]
@@ -164,24 +125,24 @@ def word_of(number: int, vocabulary: list[str]) -> str:
     return vocabulary[int(number) - reviews.FIRST_RANK - 1]
 
 
-def character_loss(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
+def character_loss(results: Results) -> ChapterFigure:
     """The character networks' loss by epoch."""
     title = "Learning to write"
     names = [
         name
-        for name in of_task(results, "characters")
+        for name in results.of_task("characters")
         if results.experiments[name]["variant"] != "corrected"  # which learns the same
     ]
     if not names:
         return absent(results, "character_loss", title)
     histories = {name: results.history(name)[1] for name in names}
-    titles = {name: results.experiments[name]["title"] for name in names}
+    titles = results.titles(names)
     trivial = results.value(names[0], "trivial_loss")["mean"]
     figure = plots.curves(
         histories,
         ["loss"],
         labels={**titles, **LOSS},
-        printed=printed_points(results, ledger, names),
+        printed=results.printed_history(names),
     )
     ends = "; ".join(
         f"{titles[name]} {one['loss'][:, -1].mean():.3f} after {one['loss'].shape[1]} epoch(s)"
@@ -204,7 +165,7 @@ def character_loss(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
 
 def longest(results: Results) -> str | None:
     """The character network with the most epochs."""
-    names = of_task(results, "characters")
+    names = results.of_task("characters")
     return max(
         names, key=lambda name: results.experiments[name]["settings"]["epochs"], default=None
     )
@@ -235,22 +196,21 @@ def known_words(results: Results) -> ChapterFigure:
     )
 
 
-def all_figures(results: Results, ledger: Sequence[Row]) -> list[ChapterFigure]:
+def all_figures(results: Results) -> list[ChapterFigure]:
     """The chapter's figures, in the order of the text."""
     return [
         accuracy(results),
-        curves(results, ledger),
+        curves(results),
         lengths(results),
         following(results),
-        character_loss(results, ledger),
+        character_loss(results),
         known_words(results),
     ]
 
 
 def main(snakemake) -> None:
     """Write the chapter's page, tables and figures."""
-    ledger = read_ledger(Path(snakemake.input.ledger))
-    write_report(snakemake, lambda results: all_figures(results, ledger))
+    write_report(snakemake, all_figures)
 
 
 if "snakemake" in globals():

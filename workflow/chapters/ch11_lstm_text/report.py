@@ -1,14 +1,13 @@
 """The figures of chapter 4.11."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from kerasbook import plots, steps
+from kerasbook.figures import absent
 from kerasbook.reporting import ChapterFigure, Results, write_report
-from kerasbook.verdicts import Row, read_ledger
 
 PRINTED_CLASSIFIERS = ("one_hot_lstm", "tfidf_lstm")
 LINEAR = "tfidf_linear"
@@ -19,43 +18,14 @@ LEFT = {
 }
 
 
-def of_task(results: Results, *tasks: str) -> list[str]:
-    """The experiments of some tasks that were run, in the file's order."""
-    told = results.experiments.items()
-    return [name for name, one in told if one["settings"]["task"] in tasks]
-
-
-def titles_of(results: Results, names: Sequence[str]) -> list[str]:
-    """What the experiments are called."""
-    return [results.experiments[name]["title"] for name in names]
-
-
-def absent(name: str, title: str) -> ChapterFigure:
-    """In place of a figure whose experiments were not run."""
-    why = f"{title}: not run."
-    return ChapterFigure(name, title, why, why, plots.note(why))
-
-
-def printed_points(
-    results: Results, ledger: Sequence[Row], names: Sequence[str]
-) -> dict[str, dict[str, dict[int, float]]]:
-    """Experiment -> metric -> epoch -> printed value; nothing beside other data."""
-    points: dict[str, dict[str, dict[int, float]]] = {}
-    for row in ledger if results.edition == "book" else ():
-        if row.chapter == results.id and row.experiment in names and row.epoch.isdigit():
-            of_metric = points.setdefault(row.experiment, {}).setdefault(row.metric, {})
-            of_metric[int(row.epoch)] = float(row.printed)
-    return points
-
-
-def curves(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
+def curves(results: Results) -> ChapterFigure:
     """Accuracy and loss of the printed classifiers by epoch."""
     title = "The printed classifiers by epoch"
-    names = [name for name in PRINTED_CLASSIFIERS if results.has(name)]
+    names = results.those_run(PRINTED_CLASSIFIERS)
     if not names:
-        return absent("curves", title)
+        return absent(results, "curves", title)
     histories = {name: results.history(name)[1] for name in names}
-    labels = dict(zip(names, titles_of(results, names)))
+    labels = results.titles(names)
     ends = "; ".join(
         f"{labels[name]}: training accuracy {one['accuracy'][:, -1].mean():.4f}, "
         f"test accuracy {one['val_accuracy'][:, -1].mean():.4f}"
@@ -79,7 +49,7 @@ def curves(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
                 "val_loss": "test squared error",
             },
             percent=["accuracy", "val_accuracy"],
-            printed=printed_points(results, ledger, names),
+            printed=results.printed_history(names),
         ),
     )
 
@@ -87,11 +57,11 @@ def curves(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
 def ladder(results: Results) -> ChapterFigure:
     """Test accuracy of all classifiers beside the linear model's folds."""
     title = "Who wrote it?"
-    names = of_task(results, "one_hot", "tfidf", "linear")
+    names = results.of_task("one_hot", "tfidf", "linear")
     if not names:
-        return absent("ladder", title)
+        return absent(results, "ladder", title)
     values = [list(results.by_seed(name, "test_accuracy").values()) for name in names]
-    labels = titles_of(results, names)
+    labels = list(results.titles(names).values())
     told = "a ring is a seed, the dot their mean"
     if results.has(LINEAR):
         folds = results.experiments[LINEAR]["settings"]["folds"]
@@ -147,7 +117,7 @@ def padding(results: Results) -> ChapterFigure:
     """What pad_sequences leaves of the TF-IDF rows."""
     title = "What the padding leaves"
     if not results.has("tfidf_lstm"):
-        return absent("padding", title)
+        return absent(results, "padding", title)
     seed = results.seeds("tfidf_lstm")[0]
     kept = results.predictions("tfidf_lstm", seed)
     counts = [int(kept[key]) for key in LEFT]
@@ -186,7 +156,7 @@ def words(results: Results) -> ChapterFigure:
     """The words by which the linear model tells the two apart."""
     title = "The telling words"
     if not results.has(LINEAR):
-        return absent("words", title)
+        return absent(results, "words", title)
     seed = results.seeds(LINEAR)[0]
     kept = results.predictions(LINEAR, seed)
     chosen, weights = kept["telling_words"].tolist(), kept["telling_weights"]
@@ -202,14 +172,14 @@ def words(results: Results) -> ChapterFigure:
     )
 
 
-def loss(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
+def loss(results: Results) -> ChapterFigure:
     """The character networks' loss by epoch."""
     title = "Learning to write: loss by epoch"
-    names = of_task(results, "characters")
+    names = results.of_task("characters")
     if not names:
-        return absent("loss", title)
+        return absent(results, "loss", title)
     histories = {name: results.history(name)[1] for name in names}
-    labels = dict(zip(names, titles_of(results, names)))
+    labels = results.titles(names)
     uniform = results.value(names[0], "uniform_loss")["mean"]
     # A network that learns by squared error has no loss in nats; its text loss has.
     shown = {
@@ -237,7 +207,7 @@ def loss(results: Results, ledger: Sequence[Row]) -> ChapterFigure:
             shown,
             ["loss", "text_loss"],
             labels={**labels, "loss": "loss while learning", "text_loss": "loss after the epoch"},
-            printed=printed_points(results, ledger, names),
+            printed=results.printed_history(names),
         ),
     )
 
@@ -249,11 +219,11 @@ def _in_nats(results: Results, name: str) -> bool:
 def known_words(results: Results) -> ChapterFigure:
     """How many words of the samples are words of the text."""
     title = "Words, or letters only?"
-    names = of_task(results, "characters")
+    names = results.of_task("characters")
     if not names:
-        return absent("known_words", title)
+        return absent(results, "known_words", title)
     histories = {name: results.history(name)[1] for name in names}
-    labels = dict(zip(names, titles_of(results, names)))
+    labels = results.titles(names)
     ends = "; ".join(
         f"{labels[name]} {one['known_words'][:, -1].mean():.3f}" for name, one in histories.items()
     )
@@ -273,22 +243,21 @@ def known_words(results: Results) -> ChapterFigure:
     )
 
 
-def figures_of(results: Results, ledger: Sequence[Row]) -> list[ChapterFigure]:
+def figures_of(results: Results) -> list[ChapterFigure]:
     """All figures, in the order of the page."""
     return [
-        curves(results, ledger),
+        curves(results),
         padding(results),
         ladder(results),
         words(results),
-        loss(results, ledger),
+        loss(results),
         known_words(results),
     ]
 
 
 def main(snakemake) -> None:
     """Write the chapter's page."""
-    ledger = read_ledger(Path(snakemake.input.ledger))
-    write_report(snakemake, lambda results: figures_of(results, ledger))
+    write_report(snakemake, figures_of)
 
 
 if "snakemake" in globals():
