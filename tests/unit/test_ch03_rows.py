@@ -8,12 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from chapters.ch03_keras_basics import metrics, rows
-from chapters.ch03_keras_basics.report import printed_by_epoch, would_stop
+from chapters.ch03_keras_basics.report import would_stop
 from chapters.ch03_keras_basics.settings import Network, Reference
 from chapters.ch03_keras_basics.submission import write_submission
 from kerasbook.configuration import load_chapter
 from kerasbook.errors import KerasbookError
-from kerasbook.verdicts import Row
 
 PRINTED_ROWS = 61_878
 
@@ -96,10 +95,11 @@ def test_a_split_of_too_few_rows_says_so():
 
 @pytest.mark.parametrize("scaled_on", ["all_rows", "training_rows"])
 @pytest.mark.parametrize("features", ["counts", "log_counts"])
-def test_scaling(scaled_on, features):
+@pytest.mark.parametrize("validation", ["test", "split"])
+def test_scaling(scaled_on, features, validation):
     counts = np.random.default_rng(0).integers(0, 30, (200, 4)).astype(np.uint16)
     counts[:, 2] = 7  # a constant column
-    chosen = settings(scaled_on=scaled_on, features=features)
+    chosen = settings(scaled_on=scaled_on, features=features, validation=validation)
     told = rows.plan(200, 1, chosen)
     scale = rows.scaling_of({"x_train": counts}, told, chosen)
     kept = np.arange(200) if scaled_on == "all_rows" else told.final.train
@@ -152,14 +152,6 @@ def test_early_stopping_counts_as_the_printed_log():
     assert would_stop(np.array(printed), 4) == 6
     assert would_stop(np.array(printed[:5]), 4) is None
     assert would_stop(np.array([3.0, 2.0, 2.5, 1.0, 1.5, 1.5]), 1) == 6
-
-
-def test_printed_histories_come_from_the_ledger():
-    def row(metric, epoch, value):
-        return Row("id", "ch03", "logreg", metric, epoch, value, 910, "stochastic", "")
-
-    told = printed_by_epoch([row("loss", "2", "0.7730"), row("n_rows", "", "61878")], "ch03")
-    assert told == {"logreg": {"loss": {2: 0.773}}}
 
 
 def test_submission(tmp_path):

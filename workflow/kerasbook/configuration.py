@@ -183,7 +183,10 @@ class BaseExperiment(Strict):
 
 
 class Fault(Strict):
-    """A fault of the printed code, priced by two experiments that differ in it alone."""
+    """A fault of the printed code, priced by two experiments that differ in it alone.
+
+    Where one run does it both ways, it is the same experiment twice, with two metrics.
+    """
 
     id: Name
     printed: str = Field(description="What the tutorial does.")
@@ -191,6 +194,9 @@ class Fault(Strict):
     as_printed: Name = Field(description="The experiment that has the fault.")
     corrected: Name = Field(description="The experiment without it.")
     metric: str = Field(description="The metric whose change is its price.")
+    repaired_metric: str | None = Field(
+        None, description="The same of the experiment without the fault, where it has another name."
+    )
 
 
 class Baseline(Strict):

@@ -348,7 +348,7 @@ def _faults(results: Results) -> list[dict[str, Any]]:
         if not (results.has(fault["as_printed"]) and results.has(fault["corrected"])):
             continue
         before = results.by_seed(fault["as_printed"], fault["metric"])
-        after = results.by_seed(fault["corrected"], fault["metric"])
+        after = results.by_seed(fault["corrected"], fault["repaired_metric"] or fault["metric"])
         effect = paired_effect(before, after, largest_change(fault["metric"]))
         if effect["effect"] is None:
             text = "The two experiments share no seed that ended well, so nothing can be paired."

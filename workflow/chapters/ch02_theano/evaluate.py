@@ -100,6 +100,7 @@ def regression(run: SeedRun) -> dict[str, float]:
         "null_loss": null_loss(kept, float(told["learnt_share"])),
         "trivial_balance": 0.5,
         "steps": int(told["costs"][-1, 0]),
+        "test_steps": int(told["test_steps"]),
         "final_cost": float(told["costs"][-1, 1]),
         "largest_gradient": float(told["largest_gradient"]),
         "not_finite_float32": not_finite(start.astype(np.float32), y),

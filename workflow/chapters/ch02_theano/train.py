@@ -78,16 +78,18 @@ def held_out(
     """A second descent that a share of the rows, the last ones, is kept from.
 
     Returns:
-        The log odds of the rows that were kept, and the share of class 1 among the others.
+        The log odds of the rows that were kept, the share of class 1 among the others, and
+        the steps that were taken.
     """
     learnt = round(len(y) * (1 - settings["held_out"]))
     mean, sd = logistic.scaling(counts[:learnt])
     x = logistic.standardised(counts[:learnt], mean, sd)
-    line, _, _ = descend(x, y[:learnt], start, settings)
+    line, costs, _ = descend(x, y[:learnt], start, settings)
     rest = logistic.standardised(counts[learnt:], mean, sd)
     return {
         "test_logits": logistic.logits(rest, line),
         "learnt_share": np.float64(y[:learnt].mean()),
+        "test_steps": costs[-1, 0],
     }
 
 

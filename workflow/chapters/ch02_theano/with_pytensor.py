@@ -178,21 +178,27 @@ class Descent:
         x, y = pt.matrix("x", dtype="float64"), pt.vector("y", dtype="float64")
         self._w = pytensor.shared(start.weights, name="w")
         self._b = pytensor.shared(np.float64(start.bias), name="b")
-        p_1 = 1 / (1 + pt.exp(-pt.dot(x, self._w) - self._b))
-        xent = -y * pt.log(p_1) - (1 - y) * pt.log(1 - p_1)
-        cost = xent.mean() + penalty * (self._w**2).sum()
-        gw, gb = pt.grad(cost, [self._w, self._b])
+        logits = pt.dot(x, self._w) + self._b
+        chance = 1 / (1 + pt.exp(-logits))
+        # Both logarithms are of a probability, which may have been rounded to 0 or 1.
+        losses = -(y * pt.log(chance) + (1 - y) * pt.log(1 - chance))
+        to_weights, to_bias = pt.grad(
+            pt.mean(losses) + penalty * pt.sum(pt.sqr(self._w)), [self._w, self._b]
+        )
         mode = _mode(rewrites)
         # What the tutorial's function returns besides, prediction and loss, would be computed
         # at every step and thrown away.
         self.step = pytensor.function(
             [x, y],
-            pt.maximum(pt.abs(gw).max(), pt.abs(gb)),
-            updates=[(self._w, self._w - rate * gw), (self._b, self._b - rate * gb)],
+            pt.maximum(pt.abs(to_weights).max(), pt.abs(to_bias)),
+            updates={
+                self._w: self._w - rate * to_weights,
+                self._b: self._b - rate * to_bias,
+            },
             mode=mode,
         )
-        self.losses = pytensor.function([x, y], xent, mode=mode)
-        self.predict = pytensor.function([x], p_1 > 0.5, mode=mode)
+        self.losses = pytensor.function([x, y], losses, mode=mode)
+        self.predict = pytensor.function([x], chance > 0.5, mode=mode)
 
     @property
     def line(self) -> Line:

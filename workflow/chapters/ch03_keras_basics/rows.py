@@ -142,10 +142,11 @@ def scaling(counts: np.ndarray, features: str) -> Scaling:
 
 
 def scaling_of(data: Mapping[str, np.ndarray], told: Plan, settings: Mapping[str, Any]) -> Scaling:
-    """The scaling of all rows, or of those that are not test rows."""
+    """The scaling of all rows, or of those that neither judge nor stop the training."""
     counts = data["x_train"]
     if settings["scaled_on"] == "training_rows":
         kept = np.ones(len(counts), bool)
-        kept[told.test] = settings["held_out"] == 0
+        for away in (told.test, told.final.watched):
+            kept[away] = settings["held_out"] == 0
         counts = counts[kept]
     return scaling(counts, settings["features"])

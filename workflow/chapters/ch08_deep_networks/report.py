@@ -98,6 +98,22 @@ def _answers(shown: list, words: list[list[str]], values: np.ndarray):
     return figure
 
 
+def _others(results: Results, name: str, shown: str, names: np.ndarray) -> str:
+    """The first answers of the other networks to one picture, as a sentence."""
+    picture = results.experiments[name]["settings"]["picture"]
+    row = int(np.flatnonzero(names == picture)[0])
+    told = []
+    for experiment in results.of_task("recognition"):
+        predictions = results.predictions(experiment, results.seeds(experiment)[0])
+        for network in results.experiments[experiment]["settings"]["networks"]:
+            if network == shown:
+                continue
+            [[index]], [[share]] = best(predictions[f"probabilities_{network}"][row : row + 1], 1)
+            word = str(predictions["class_names"][index]).replace("_", " ")
+            told.append(f"{NETWORKS[network].title} {word} ({share:.2f})")
+    return f" On {picture} the other networks answer: {', '.join(told)}." if told else ""
+
+
 def answers(results: Results) -> ChapterFigure:
     """The best answers of one trained network to each picture."""
     title = "What a trained network sees"
@@ -120,7 +136,8 @@ def answers(results: Results) -> ChapterFigure:
         "answers",
         title,
         f"The {values.shape[1]} classes that {NETWORKS[network].title} finds likeliest on each "
-        f"picture, {len(predictions['class_names'])} being known to it.",
+        f"picture, {len(predictions['class_names'])} being known to it."
+        + _others(results, name, network, data["names"]),
         f"Pictures with their likeliest classes. {said}.",
         _answers(shown, words, values),
     )
@@ -136,7 +153,7 @@ def _saved(results: Results) -> str:
     times = results.record(SIGMOID, results.seeds(SIGMOID)[0])["times"]
     frozen, cached = times["frozen_pass_ms"], times["cached_epoch_ms"]
     return (
-        f"Of the network as printed, the frozen part takes {frozen:.0f} ms for all training "
+        f"Fine-tuned as printed, the frozen part takes {frozen:.0f} ms for all training "
         f"pictures, an epoch of the rest {cached:.0f} ms on this machine: with the features "
         f"computed once, an epoch is {(frozen + cached) / cached:.1f} times as fast as one that "
         "computes them anew, as the tutorial's does."

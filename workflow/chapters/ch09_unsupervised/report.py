@@ -132,7 +132,7 @@ def codes(results: Results) -> ChapterFigure:
         title,
         f"The {quantiles.shape[1]} codes (no unit) of the training pictures, first seed. The "
         f"band is where the tutorial draws codes from; the median code has the median "
-        f"{median:.1f}. {dead} of them are always 0.",
+        f"{median:.1f}. {dead} of them are 0 for at least 95 of 100 pictures.",
         f"Vertical bars for each code, the median of medians at {median:.1f}, the highest 95 % "
         f"point at {largest:.1f}; the printed draws lie between 0 and 1.",
         draw_codes(quantiles),
@@ -383,8 +383,8 @@ def sentence_ladder(results: Results) -> ChapterFigure:
         results,
         name,
         title,
-        "Accuracy at the end of training on the sentences that no model has learnt from, the same "
-        f"for all. The dashed line is the commoner label, {majority:.4f}.",
+        "Accuracy at the end of training on the sentences whose labels no model has learnt from, "
+        f"the same for all. The dashed line is the commoner label, {majority:.4f}.",
         "test_accuracy",
         names,
         axis="accuracy",

@@ -68,19 +68,18 @@ def curves(results: Results) -> ChapterFigure:
 def lengths(results: Results) -> ChapterFigure:
     """How much of a review the networks read."""
     title = "What is cut off"
-    data = results.data_of("imdb")
-    if data is None:
+    data, names = results.data_of("imdb"), results.of_task("sentiment")
+    if data is None or not names:
         return absent(results, "lengths", title)
     sizes = np.diff(data["offsets"]) - 1
-    facts = results.about_of("imdb")["facts"]
-    cut = data["x_train"].shape[1]
+    cut = results.experiments[names[0]]["settings"]["words"]
     return ChapterFigure(
         "lengths",
         title,
         f"Words and marks of the {len(sizes)} texts; the longest hundredth is in the last column. "
         f"Of a text beyond the dashed line only the last {cut} are read: "
-        f"{facts['cut_percent']} % of all texts.",
-        f"Histogram of text lengths, median {facts['median_length']}, with a line at {cut}.",
+        f"{100 * (sizes > cut).mean():.0f} % of all texts.",
+        f"Histogram of text lengths, median {np.median(sizes):.0f}, with a line at {cut}.",
         figures.lengths(sizes, cut),
     )
 

@@ -52,8 +52,8 @@ def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -
     x, x_test = rows_to_read(data, settings)
     x, y = x[: settings["rows"]], data["y_train"][: settings["rows"]]
     keras.utils.set_random_seed(step.seed)
-    vocabulary = int(max(data["x_train"].max(), data["x_test"].max())) + 1
-    model = networks.sentiment_network(settings, vocabulary)
+    words = data["vocabulary"].tobytes().decode().split("\n")
+    model = networks.sentiment_network(settings, len(words) + reviews.FIRST_RANK + 1)
     told = {"loss": "binary_crossentropy", "metrics": ["accuracy"]}
     model.compile(optimizer=fused(models.optimizer(settings["optimizer"])), **told)
     ends = [time.monotonic()]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chapters.ch11_lstm_text.sampling import SAMPLERS, as_text
+from chapters.ch11_lstm_text.sampling import SAMPLERS, as_text, known_words
 from kerasbook import metrics, steps
 from kerasbook.characters import decode
 from kerasbook.evaluation import SeedRun, evaluate
@@ -21,7 +21,10 @@ LINE = 72
 
 
 def of_classifier(run: SeedRun) -> Metrics:
-    """Metrics on the test rows; the loss is the one that the experiment learns by."""
+    """Metrics on the test rows; `test_loss` is the loss that the experiment learns by.
+
+    So that all can be compared, `cross_entropy` (nats) and `squared_error` are there for each.
+    """
     labels, given = run.predictions["labels"], run.predictions["probabilities"]
     out: Metrics = {
         **metrics.binary(labels, given),
@@ -29,6 +32,7 @@ def of_classifier(run: SeedRun) -> Metrics:
         "n_train": int(run.predictions["n_train"]),
         "n_test": len(labels),
     }
+    out["cross_entropy"] = out["test_loss"]
     if run.settings.get("loss") == "mean_squared_error":
         out["test_loss"] = out["squared_error"]
     return out
@@ -93,6 +97,16 @@ def samples_of(run: SeedRun, epoch: int, sampler: str) -> str:
     return "\n\n".join(parts)
 
 
+def known_words_by_temperature(run: SeedRun) -> float:
+    """The share of words of the text in the last epoch's samples by temperature, their mean."""
+    alphabet = run.data["alphabet"]
+    learnt = run.data["characters"][: int(run.predictions["n_characters"])]
+    known = frozenset(decode(learnt, alphabet).split(" "))
+    written = run.predictions["samples"][-1][SAMPLERS.index("temperature")]
+    shares = [known_words(decode(one, alphabet), known) for one in written]
+    return float(np.nan_to_num(shares).mean())
+
+
 def of_characters(run: SeedRun) -> Metrics:
     """Sizes as the tutorial's arrays have them, losses, and samples of the last epoch.
 
@@ -111,6 +125,7 @@ def of_characters(run: SeedRun) -> Metrics:
         "rise": float(loss[-1] - loss.min()) if np.isfinite(loss).all() else math.nan,
         "text_loss": float(run.history["text_loss"][-1]),
         "known_words": float(run.history["known_words"][-1]),
+        "known_words_by_temperature": known_words_by_temperature(run),
         "uniform_loss": math.log(len(run.data["alphabet"])),
         "sample": samples_of(run, last, SAMPLERS[0]),
         "sample_by_temperature": samples_of(run, last, SAMPLERS[1]),
