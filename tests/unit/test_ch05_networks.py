@@ -60,6 +60,18 @@ def test_gradients_by_hand_are_tensorflow_s(keras, name):
         np.testing.assert_allclose(ours[0], theirs.numpy(), atol=1e-12)
 
 
+def runs_channels_first(dimensions):
+    """Whether this machine has a convolution with the channels first."""
+    import tensorflow as tf
+
+    x, kernel = tf.zeros([1, 2, *[5] * dimensions]), tf.zeros([*[3] * dimensions, 2, 1])
+    try:
+        tf.nn.convolution(x, kernel, data_format="NCHW" if dimensions == 2 else "NCW")
+    except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError):
+        return False
+    return True
+
+
 @pytest.mark.parametrize("name", ["conv1d", "conv1d_stacked", "conv2d", "conv2d_stacked"])
 def test_shapes_in_both_orders(keras, name):
     network = CHAPTER.experiments["shapes"].settings()["networks"][name]
@@ -76,7 +88,10 @@ def test_shapes_in_both_orders(keras, name):
         expected += (wide * channels + 1) * layer["filters"]
         channels = layer["filters"]
     assert told["parameters"] == expected
-    assert np.isnan(told["difference"]) or told["difference"] < 1e-5
+    if runs_channels_first(len(last) - 1):
+        assert told["difference"] < 1e-5
+    else:
+        assert np.isnan(told["difference"])
 
 
 def test_a_machine_without_channels_first_is_told_by_nan(keras, monkeypatch):

@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from chapters.ch08_deep_networks import evaluate, preprocess, settings
 from chapters.ch08_deep_networks.networks import NETWORKS
-from chapters.ch08_deep_networks.train import explained
+from chapters.ch08_deep_networks.train import explained, recognise
 from kerasbook.configuration import load_chapter
 from kerasbook.errors import KerasbookError
 from kerasbook.evaluation import SeedRun
 from kerasbook.pictures import make_photo_patches, make_photographs
+from kerasbook.steps import Step
 
 COMMON = {"title": "A title", "variant": "beyond"}
 TUNING = {
@@ -151,6 +152,23 @@ def test_prepared_data_says_what_was_left_out():
     assert (facts["first_class"], facts["second_class"]) == ("china", "flower")
     _, facts = preprocess.prepare_samples(make_photographs(), [])
     assert facts == {"n_pictures": 3, "n_left_out": 0, "left_out": "none"}
+
+
+def test_a_picture_that_is_not_there_is_told_before_any_network_is_built():
+    step = Step("r", "train", "book", "ch08_x", experiment="vgg16", settings=RECOGNITION)
+    data = {
+        "names": np.array(["strawberry_1158", "apricot_565"]),
+        "left_out": np.array([["strawberry_1157.jpg", "found no picture"]]),
+    }
+    with pytest.raises(KerasbookError) as told:
+        recognise(None, step, data)
+    for part in (
+        "config/chapters/ch08.yaml: experiments.vgg16.picture: found 'strawberry_1157'",
+        "did you mean 'strawberry_1158'?",
+        "expected one of strawberry_1158, apricot_565",
+        "Left out as unreadable: strawberry_1157.jpg: found no picture.",
+    ):
+        assert part in str(told.value)
 
 
 def test_two_classes_are_expected():

@@ -35,6 +35,7 @@ def test_chance_spreads_as_random_directions_do(split):
     assert abs(values.mean()) < 0.02
     assert values.std() == pytest.approx(200**-0.5, rel=0.15)
     assert vectors.drawn_similarities(split, WORD2VEC, 3, 0) == {}
+    assert vectors.drawn_similarities(split, WORD2VEC, 2**31 - 1, 1)  # the largest seed there is
 
 
 def test_training_tells_words_that_meet_from_those_that_do_not(split):

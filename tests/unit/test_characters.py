@@ -165,8 +165,10 @@ def test_symbols_come_as_often_as_the_network_says(network) -> None:
 
     ids, _ = characters.encode(TEXT)
     start, diversity, draws = ids[:WINDOW], 1.2, 4000
-    written = characters.generate(
-        network, np.tile(start, (draws, 1)), 1, np.full(draws, diversity), seed=4
+    written = characters.Generator(network, 1)(
+        np.tile(start, (draws, 1)),
+        np.full(draws, diversity),
+        np.random.default_rng(4).random((draws, 1)),
     )
     probabilities = network.predict_on_batch(start[np.newaxis].astype(np.int32))[0]
     expected = probabilities.astype(np.float64) ** (1 / diversity)

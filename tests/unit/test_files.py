@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import stat
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from kerasbook.errors import KerasbookError
 from kerasbook.files import (
     digest_of_arrays,
+    nulled,
+    number,
     read_json,
     write_json,
     write_text,
@@ -107,6 +110,13 @@ def test_json_with_numbers_that_json_has_not_is_refused(tmp_path, odd):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"loss": odd})
     assert names(tmp_path) == []
+
+
+def test_a_number_that_was_made_null_comes_back_as_none_at_all():
+    told = nulled({"loss": math.nan, "epochs": 3})
+    assert told == {"loss": None, "epochs": 3}
+    assert math.isnan(number(told["loss"]))
+    assert number(told["epochs"]) == 3.0
 
 
 def test_missing_and_broken_json_are_told(tmp_path):

@@ -24,6 +24,22 @@ def test_binary_metrics_by_hand():
     assert found["majority_accuracy"] == pytest.approx(3 / 5)
 
 
+def test_the_share_of_the_labels_is_a_trivial_rule():
+    loss = -(3 * math.log(3 / 5) + 2 * math.log(2 / 5)) / 5
+    assert metrics.binary(LABELS, PROBABILITIES)["null_loss"] == pytest.approx(loss, rel=1e-12)
+    diverged = metrics.binary(LABELS, np.full(5, np.nan))
+    assert diverged["null_loss"] == pytest.approx(loss, rel=1e-12)
+    assert math.isnan(diverged["test_accuracy"])
+    assert metrics.entropy(0.0) == metrics.entropy(1.0) == 0.0
+
+
+def test_accuracy_of_a_network_that_gives_no_numbers_is_none():
+    probabilities = np.array([[0.2, 0.8], [0.6, 0.4], [0.9, 0.1]])
+    assert metrics.accuracy(np.array([1, 1, 0]), probabilities) == pytest.approx(2 / 3)
+    probabilities[1] = np.nan
+    assert math.isnan(metrics.accuracy(np.array([1, 0, 0]), probabilities))
+
+
 def test_majority_is_the_commoner_class_whichever_it_is():
     assert metrics.binary(1 - LABELS, PROBABILITIES)["majority_accuracy"] == pytest.approx(3 / 5)
 

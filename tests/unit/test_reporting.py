@@ -115,6 +115,34 @@ def test_another_experiment_may_answer_a_row(made):
     assert (paper["verdict"], paper["mean"]) == ("not judged", 0.81)
 
 
+def test_an_answer_or_a_fault_of_a_metric_that_nobody_has_is_told(made):
+    results = made()
+    results.file["answers"]["old.shape"] = "kim.shap"
+    with pytest.raises(KerasbookError, match=r"kim\.shap; found no 'shap'.*'shape'"):
+        judged(results, row("old.shape", "(10, 64)"))
+    assert results.known("cnn", "val_accuracy@99") == {}  # an edition with fewer epochs
+    with pytest.raises(KerasbookError, match=r"cnn\.tset_accuracy@1"):
+        results.known("cnn", "tset_accuracy@1")
+
+
+def test_a_baseline_may_be_of_one_experiment_alone(made):
+    results = made()
+    results.file["baselines"] = {
+        "val_accuracy": {"metric": "chance", "name": "chance"},
+        "kim.best": {"metric": "chance", "name": "chance"},
+    }
+    for one in results.metrics.values():
+        one["summary"]["chance"] = {"mean": 0.5, "sd": None, "n": 1}
+    told = judged(
+        results,
+        row("cnn.val_accuracy@1", "0.76", "stochastic"),
+        row("kim.best", "0.81", "stochastic"),
+    )
+    assert [one["baseline"] for one in told] == [0.5, 0.5]
+    [other] = judged(results, row("cnn.best", "0.8", "stochastic"))
+    assert other["baseline"] is None
+
+
 def test_an_experiments_own_name_answers_it(made):
     [told] = judged(made(), row("cnn.val_accuracy@1", "0.76", "stochastic"))
     assert (told["verdict"], told["n_seeds"]) == ("holds", 2)

@@ -176,7 +176,8 @@ def test_a_history_reaches_mlflow_once(tmp_path, live):
     for epoch in (1, 2):
         progress.epoch({"loss": 1 / epoch}, epoch)
     step = Step("r", "train", "smoke", "ch01_x", experiment="one", seed=3)
-    save_run(snakemake, run, step, progress, {"x": np.zeros(2)}, parameters=7)
+    odd = {"loss_partial": math.nan, "times": {"fit_ms": 12.5}}  # of a run that diverged
+    save_run(snakemake, run, step, progress, {"x": np.zeros(2)}, parameters=7, **odd)
     sent = [one for one in run.told if "loss" in one[2]]
     if live:
         assert sent == [("metrics", 1, {"loss": 1.0}), ("metrics", 2, {"loss": 0.5})]
@@ -185,3 +186,5 @@ def test_a_history_reaches_mlflow_once(tmp_path, live):
     assert read_history(outputs["history.tsv"])[1]["loss"].tolist() == [1.0, 0.5]
     record = json.loads(outputs["record.json"].read_text())
     assert (record["seed"], record["parameters"], record["run_id"]) == (3, 7, "run")
+    assert (record["loss_partial"], record["times"]) == (None, {"fit_ms": 12.5})
+    assert ("metrics", 0, {"fit_ms": 12.5}) in run.told

@@ -275,22 +275,3 @@ class Generator:
             tf.constant(uniforms.T),
         )
         return written.numpy().T.astype(starts.dtype)
-
-
-def generate(
-    model: Any,
-    starts: np.ndarray,
-    length: int,
-    diversities: Sequence[float] | np.ndarray,
-    seed: int,
-    reshape: Callable[[Any, Any], Any] = tempered,
-) -> np.ndarray:
-    """Write `length` symbols after each start; draws follow from the seed.
-
-    Whoever writes again and again with one model keeps a `Generator`, which compiles once.
-
-    Returns:
-        (k, length) ids, of the type of `starts`.
-    """
-    uniforms = np.random.default_rng(seed).random((len(starts), length))
-    return Generator(model, length, reshape)(starts, diversities, uniforms)

@@ -259,7 +259,9 @@ class ChapterFile(Strict):
     )
     uses: list[str] = Field([], description="Chapters whose metrics the report compares with.")
     faults: list[Fault] = Field([], description="Faults of the printed code.")
-    baselines: dict[str, Baseline] = Field({}, description="Metric: the trivial rule beside it.")
+    baselines: dict[str, Baseline] = Field(
+        {}, description="Metric, or experiment.metric: the trivial rule beside it."
+    )
     peers: dict[str, Peer] = Field(
         {}, description="Metric, or experiment.metric@epoch: a figure that others report."
     )
@@ -355,7 +357,7 @@ def _model_for(entry: Mapping[str, Any], models: dict, where: str) -> type[BaseE
     if None in models:
         return models[None]
     task = entry.get("task")
-    if task in models:
+    if isinstance(task, str) and task in models:
         return models[task]
     found = "no task" if task is None else f"'{task}'{nearest(str(task), list(models))}"
     raise KerasbookError(f"{where}.task: found {found}, expected one of: {', '.join(models)}.")

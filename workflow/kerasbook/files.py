@@ -71,6 +71,11 @@ def nulled(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def number(value: object) -> float:
+    """A number that `nulled` may have made null: NaN, then."""
+    return math.nan if value is None else float(value)
+
+
 def read_json(path: str | os.PathLike) -> object:
     """Read a JSON file.
 

@@ -15,30 +15,44 @@ def binary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
     Returns:
         test_loss (mean cross-entropy, nats), test_accuracy, balanced_accuracy, f1 (of class 1),
-        roc_auc (area under the ROC curve) and majority_accuracy (of always giving the commoner
-        class). A metric that one class alone does not define is left out.
+        roc_auc (area under the ROC curve), and of the trivial rules majority_accuracy (of always
+        giving the commoner class) and null_loss (nats, of always giving the classes' shares). A
+        metric that one class alone does not define is left out.
     """
     from sklearn import metrics
 
     labels = np.asarray(labels)
+    share = float(labels.mean())
+    trivial = {"majority_accuracy": max(share, 1 - share), "null_loss": entropy(share)}
     if not np.isfinite(probabilities).all():  # a run that diverged has no metrics
         names = ("test_loss", "test_accuracy", "f1", "balanced_accuracy", "roc_auc")
-        share = float(labels.mean())
-        return {**dict.fromkeys(names, math.nan), "majority_accuracy": max(share, 1 - share)}
+        return {**dict.fromkeys(names, math.nan), **trivial}
     # Keras clips probabilities at 1e-7 before the logarithm; so do we, to compare.
     clipped = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-7, 1 - 1e-7)
     given = (np.asarray(probabilities) > 0.5).astype(int)
-    share = float(labels.mean())
     out = {
         "test_loss": float(metrics.log_loss(labels, clipped, labels=[0, 1])),
         "test_accuracy": float(metrics.accuracy_score(labels, given)),
         "f1": float(metrics.f1_score(labels, given, zero_division=0.0)),
-        "majority_accuracy": max(share, 1 - share),
+        **trivial,
     }
     if 0 < share < 1:
         out["balanced_accuracy"] = float(metrics.balanced_accuracy_score(labels, given))
         out["roc_auc"] = float(metrics.roc_auc_score(labels, probabilities))
     return out
+
+
+def entropy(share: float) -> float:
+    """Nats per row of a label that is 1 in a share of the rows."""
+    return -sum(one * math.log(one) for one in (share, 1 - share) if one > 0)
+
+
+def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The share of rows (n, classes) whose likeliest class is the label (n,); NaN where a
+    network that diverged gives no numbers."""
+    if not np.isfinite(probabilities).all():
+        return math.nan
+    return float((np.asarray(probabilities).argmax(axis=1) == labels).mean())
 
 
 def confusion(labels: np.ndarray, given: np.ndarray, classes: int) -> np.ndarray:

@@ -158,11 +158,15 @@ class Results:
         return self.metrics[experiment]
 
     def _not_there(self, experiment: str, metric: str) -> KerasbookError:
-        known = self.metrics.get(experiment, {}).get("summary", self.metrics)
+        if experiment in self.metrics:
+            seeds = self.metrics[experiment]["seeds"].values()
+            known = list(dict.fromkeys(key for one in seeds for key in one))
+        else:
+            known = list(self.metrics)
         missing = metric if experiment in self.metrics else experiment
         return KerasbookError(
             f"{self.slug}: the page asks for {experiment}.{metric}; found no '{missing}'"
-            f"{nearest(missing, list(known))}, expected one that the chapter's runs give."
+            f"{nearest(missing, known)}, expected one that the chapter's runs give."
         )
 
     def by_seed(self, experiment: str, metric: str) -> dict[int, Any]:
@@ -172,6 +176,24 @@ class Results:
             told = self.evaluated[experiment]["times"]
         values = {int(seed): one[metric] for seed, one in told.items() if metric in one}
         return {seed: math.nan if one is None else one for seed, one in values.items()}
+
+    def known(self, experiment: str, metric: str) -> dict[int, Any]:
+        """`by_seed` of a metric that the chapter's file names.
+
+        Raises:
+            KerasbookError: no seed has it, nor the same of another epoch (in an edition with
+                fewer epochs the one that is asked for may be missing).
+        """
+        values = self.by_seed(experiment, metric)
+        kinds = {
+            key.partition("@")[0]
+            for seeds in (self.metrics[experiment]["seeds"], self.evaluated[experiment]["times"])
+            for one in seeds.values()
+            for key in one
+        }
+        if not values and not ("@" in metric and metric.partition("@")[0] in kinds):
+            raise self._not_there(experiment, metric)
+        return values
 
     def used(self, chapter: str, experiment: str) -> dict[str, Any]:
         """The metrics file of another chapter's experiment that this chapter `uses`."""
@@ -232,7 +254,8 @@ def _of_experiment(results: Results, row: Row) -> _Answer:
     if name not in results.experiments:
         return _Answer({}, [], "")
     told = results.experiments[name]
-    values = results.by_seed(name, key)
+    renamed = row.name in results.file["answers"]
+    values = (results.known if renamed else results.by_seed)(name, key)
     if row.kind == "seeded" and told["printed_seed"] in values:
         values = {told["printed_seed"]: values[told["printed_seed"]]}
     runs = results.evaluated[name]["run_ids"]
@@ -246,7 +269,8 @@ def _beside(results: Results, row: Row, experiment: str | None) -> dict[str, Any
     """The baseline and the peer figure of a row, where its metric has one."""
     out: dict[str, Any] = {"baseline": None, "baseline_name": None, "peer": None,
                            "peer_source": None}  # fmt: skip
-    entry = results.file["baselines"].get(row.metric)
+    baselines = results.file["baselines"]
+    entry = baselines.get(f"{row.experiment}.{row.metric}") or baselines.get(row.metric)
     if entry and experiment is not None:
         found = results.metrics[experiment]["summary"].get(entry["metric"])
         if found:
@@ -347,8 +371,8 @@ def _faults(results: Results) -> list[dict[str, Any]]:
     for fault in results.file["faults"]:
         if not (results.has(fault["as_printed"]) and results.has(fault["corrected"])):
             continue
-        before = results.by_seed(fault["as_printed"], fault["metric"])
-        after = results.by_seed(fault["corrected"], fault["repaired_metric"] or fault["metric"])
+        before = results.known(fault["as_printed"], fault["metric"])
+        after = results.known(fault["corrected"], fault["repaired_metric"] or fault["metric"])
         effect = paired_effect(before, after, largest_change(fault["metric"]))
         if effect["effect"] is None:
             text = "The two experiments share no seed that ended well, so nothing can be paired."
@@ -559,6 +583,13 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
             shown.append({"name": one.name, "title": one.title, "caption": one.caption,
                           "alt": one.alt, "file": f"figures/{path.name}"})  # fmt: skip
             run.artifact(path, "figures")
+        telling = results.file["telling_figure"]
+        if telling not in (names := [one["name"] for one in shown]):
+            raise KerasbookError(
+                f"config/chapters/{results.id}.yaml: telling_figure: found '{telling}'"
+                f"{nearest(telling, names)}, expected one of the chapter's figures: "
+                f"{', '.join(names)}."
+            )
         rows = judged_rows(results)
         page = {
             "chapter": results.id,

@@ -217,10 +217,11 @@ def save_run(
         parameters: how many the model has, None where there is no model.
         model_uri: of the model that was logged, if one was.
         first_epoch: the tutorial's own count of epochs begins here.
-        more: what else `train.json` says; `times` (ms) become metrics of the run.
+        more: what else `train.json` says, null for a number that is not finite; `times` (ms)
+            become metrics of the run.
     """
     from kerasbook.arrays import save_npz
-    from kerasbook.files import write_json
+    from kerasbook.files import nulled, write_json
 
     write_history(snakemake.output.history, progress.history, first_epoch)
     save_npz(snakemake.output.predictions, **predictions)
@@ -232,8 +233,9 @@ def save_run(
         run.metrics({"rows_per_second": progress.rows_per_second})
         if progress.send is None:  # epochs too short to be told of one by one
             run.history(progress.history, first_epoch)
+    run.metrics(more.get("times", {}))
     run.tags({"device": device})
     if model_uri is not None:
         run.tags({"model_uri": model_uri})
         told["model_uri"] = model_uri
-    write_json(snakemake.output.record, run_record(step, run, progress, **told))
+    write_json(snakemake.output.record, nulled(run_record(step, run, progress, **told)))

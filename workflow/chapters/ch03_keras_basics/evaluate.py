@@ -7,6 +7,7 @@ import numpy as np
 from chapters.ch03_keras_basics.metrics import log_loss, multiclass, trivial
 from kerasbook import steps
 from kerasbook.evaluation import SeedRun, confusion_artifact, evaluate
+from kerasbook.files import number
 
 
 def in_use_of(predictions: dict[str, np.ndarray], settings: dict) -> np.ndarray:
@@ -35,7 +36,7 @@ def metrics_of(run: SeedRun) -> dict[str, float]:
         if weights in run.predictions:
             out[f"{weights}_loss"] = log_loss(labels[rows], run.predictions[weights])
     own = ("n_rows", "n_train", "n_val", "n_test", "share_seen", "linear_gap", "stopped_early")
-    out |= {name: float(run.record[name]) for name in own if name in run.record}
+    out |= {name: number(run.record[name]) for name in own if name in run.record}
     if run.settings["task"] == "network":
         # Counted from 0, as the printed log does.
         out["stopped_epoch"] = float(run.epochs[-1] - 1)

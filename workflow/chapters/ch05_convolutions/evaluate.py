@@ -4,7 +4,7 @@ import numpy as np
 
 from chapters.ch05_convolutions.activations import FLAT, NAMES, first_to_last
 from chapters.ch05_convolutions.receptive import extent, receptive_fields, within
-from kerasbook import steps
+from kerasbook import metrics, steps
 from kerasbook.evaluation import SeedRun, evaluate
 
 SIDE = 28
@@ -89,7 +89,7 @@ def network(run: SeedRun) -> Metrics:
     found, labels = run.predictions, run.data["y_test"]
     commonest = np.bincount(run.data["y_train"]).argmax()
     out: Metrics = {
-        "test_accuracy": float((found["probabilities"].argmax(axis=1) == labels).mean()),
+        "test_accuracy": metrics.accuracy(labels, found["probabilities"]),
         "majority_accuracy": float((labels == commonest).mean()),
         "parameters_without_pooling": int(found["parameters_without_pooling"]),
     }

@@ -79,7 +79,7 @@ def pretraining(run: SeedRun) -> dict[str, float | str]:
     labels, probabilities = run.data["y_test"], run.predictions["probabilities"]
     counts = np.bincount(labels)
     return {
-        "test_accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
+        "test_accuracy": metrics.accuracy(labels, probabilities),
         "majority_accuracy": float(counts.max() / counts.sum()),
     }
 

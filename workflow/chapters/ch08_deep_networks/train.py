@@ -9,9 +9,11 @@ import numpy as np
 from chapters.ch08_deep_networks import fine_tuning, forward, imagenet, networks, weights
 from kerasbook import models, pictures, steps
 from kerasbook.arrays import read_processed
+from kerasbook.errors import KerasbookError
 from kerasbook.files import write_json
 from kerasbook.tracking import tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
+from kerasbook.validation import nearest
 
 DIGIT_SIZE = 32
 
@@ -61,6 +63,14 @@ def recognise(snakemake: Any, step: Any, data: Mapping[str, np.ndarray]) -> dict
     tutorial's, `own_<network>` are those with the network's own.
     """
     settings = step.settings
+    asked, there = settings["picture"], data["names"].tolist()
+    if asked not in there:
+        left_out = "; ".join(": ".join(one) for one in data["left_out"].tolist())
+        raise KerasbookError(
+            f"config/chapters/ch08.yaml: experiments.{step.experiment}.picture: found '{asked}'"
+            f"{nearest(asked, there)}, expected one of {', '.join(there)}. Left out as unreadable: "
+            f"{left_out or 'none'}."
+        )
     names = settings["networks"]
     files = weights_files(snakemake, settings["weights"], names)
     if settings["weights"] == "imagenet":
@@ -218,9 +228,6 @@ def fine_tune(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray
     rows = explained(settings["grad_cam"], data["y_val"])
     if len(rows):
         predictions |= {"cam_rows": rows, "cam_maps": tuned.grad_cam(data["x_val"][rows])}
-    times = tuned.times
-    if times:
-        run.metrics(times)
     save_keras_run(
         snakemake,
         run,
@@ -229,7 +236,7 @@ def fine_tune(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray
         progress,
         predictions,
         data["x_val"][:1],
-        times=times,
+        times=tuned.times,
     )
 
 
@@ -252,7 +259,6 @@ def main(snakemake) -> None:
                 if task == "architectures"
                 else recognise(snakemake, step, data)
             )
-            run.metrics(done["times"])
             save_run(snakemake, run, step, Progress(0, 0), **done)
 
 

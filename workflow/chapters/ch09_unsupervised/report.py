@@ -206,8 +206,10 @@ def draw_similarities(rows: Sequence[Mapping]):
 def similarities(results: Results) -> ChapterFigure:
     """The printed similarities beside those of chance, and of trained vectors."""
     name, title = "similarities", "Similarities of vectors that never learnt"
-    kept = first_predictions(results, "word2vec") if results.has("word2vec") else {}
-    pairs = [] if not kept else kept["drawn_names"].tolist()
+    if not results.has("word2vec"):
+        return absent(results, name, title, "word2vec")
+    kept = first_predictions(results, "word2vec")
+    pairs = kept["drawn_names"].tolist()
     if not pairs:
         told = "None of the pairs of words stands in these texts."
         return ChapterFigure(name, title, told, told, plots.note(told))

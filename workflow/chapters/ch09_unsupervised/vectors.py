@@ -101,9 +101,9 @@ def drawn_similarities(
 ) -> dict[str, np.ndarray]:
     """Similarities of untrained models of other seeds: what chance gives. Pair -> (draws,)."""
     untrained = {**settings, "epochs": 0}
-    # Far from the seeds of the runs, and another part of the line for each of them.
-    first = 1_000_000 * (seed + 1)
-    told = [similarities(word2vec(split, untrained, first + one)) for one in range(draws)]
+    # gensim takes seeds of 32 bits; drawn, they are others for each run.
+    seeds = np.random.default_rng([seed, 1]).integers(2**32, size=draws).tolist()
+    told = [similarities(word2vec(split, untrained, one)) for one in seeds]
     names = told[0] if told else {}
     return {name: np.array([one[name] for one in told]) for name in names}
 

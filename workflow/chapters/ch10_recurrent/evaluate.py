@@ -9,6 +9,7 @@ from chapters.ch10_recurrent.writing import told
 from kerasbook import metrics, steps
 from kerasbook.characters import TINY, decode
 from kerasbook.evaluation import SeedRun, evaluate
+from kerasbook.files import number
 
 # Characters that a line of the page holds.
 PAGE_WIDTH = 76
@@ -60,7 +61,7 @@ def of_characters(run: SeedRun) -> dict[str, float | str]:
                  run.predictions["texts"][epoch])  # fmt: skip
         out[f"texts_{name}"] = told(alphabet, *texts, width=PAGE_WIDTH)
     if "loss_partial" in run.record:
-        out[f"loss_partial@{len(run.epochs) + 1}"] = run.record["loss_partial"]
+        out[f"loss_partial@{len(run.epochs) + 1}"] = number(run.record["loss_partial"])
     return out
 
 

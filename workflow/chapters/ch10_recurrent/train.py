@@ -10,7 +10,7 @@ import numpy as np
 from chapters.ch10_recurrent import reviews, writing
 from chapters.ch10_recurrent.writing import STEP, WINDOW
 from kerasbook import characters, steps
-from kerasbook.arrays import read_processed
+from kerasbook.arrays import read_processed, save_npz
 from kerasbook.files import write_text
 from kerasbook.tracking import Run, tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
@@ -115,7 +115,7 @@ def train_linear(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -> N
     )
     folder = Path(snakemake.output.model)
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "weights.npz", coefficients=rival.coef_[0], intercept=rival.intercept_)
+    save_npz(folder / "weights.npz", coefficients=rival.coef_[0], intercept=rival.intercept_)
     answers = {"probabilities": probabilities[n_train:], "inverse_penalty": np.array(chosen)}
     save_run(snakemake, run, step, progress, answers, rival.coef_.size + 1)
 

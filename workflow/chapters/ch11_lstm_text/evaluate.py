@@ -29,6 +29,7 @@ def of_classifier(run: SeedRun) -> Metrics:
     out: Metrics = {
         **metrics.binary(labels, given),
         "squared_error": float(np.square(given - labels.astype(np.float64)).mean()),
+        "null_squared_error": float(labels.mean() * (1 - labels.mean())),
         "n_train": int(run.predictions["n_train"]),
         "n_test": len(labels),
     }
