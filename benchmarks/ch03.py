@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.measure import Row, paired_ratio, seconds
+from benchmarks.measure import Row, paired_ratio, seconds, settings_of, throughput
 from chapters.ch03_keras_basics import networks, rows
 from kerasbook import models
 
@@ -32,7 +32,11 @@ def ch03() -> list[Row]:
     for one in (model, plain):
         epoch(one)  # the graph is built by the first call
     ratio = paired_ratio(lambda: epoch(plain), lambda: epoch(model))
+    exercise = settings_of("ch03", "exercise")
+    ours, same = (networks.build(exercise, FEATURES, CLASSES) for _ in range(2))
+    some, batch = slice(12_800), exercise["batch_size"]
     return [
         Row("ch03_epoch_seconds", seconds(lambda: epoch(model)), "s"),
         Row("ch03_throughput", ratio, "ratio", ">= 0.9"),
+        throughput("ch03_exercise_throughput", ours, same, x[some], y[some], batch),
     ]

@@ -1,14 +1,16 @@
 """What chapter 4.10 promises about speed: IMDB's preprocessing, batches of windows, writing."""
 
+import math
 import os
 import statistics
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import REPEATS, ROOT, Row, paired_ratio, seconds
+from benchmarks.measure import REPEATS, ROOT, Row, paired_ratio, seconds, settings_of, throughput
 
 ARCHIVE = "imdb/aclImdb_v1.tar.gz"
+WORDS, BATCHES = 20_000, 30
 WINDOWS = 2560
 # Characters that the slow side writes; the fast side's cost per character hardly depends on it.
 BY_PREDICT = 10
@@ -25,9 +27,31 @@ def preprocessing() -> list[Row]:
     archive = ROOT / Path(mirror).expanduser() / ARCHIVE
     if not mirror or not archive.is_file():
         print(f"ch10_imdb_preprocess_seconds: not measured, KERASBOOK_MIRROR has no {ARCHIVE}.")
-        return []
+        return [Row("ch10_imdb_preprocess_seconds", math.nan, "s", "<= 30")]
     taken = seconds(lambda: prepare_reviews(load_reviews(archive, 1 << 28), []))
     return [Row("ch10_imdb_preprocess_seconds", taken, "s", "<= 30")]
+
+
+def sentiment_networks() -> list[Row]:
+    """The three layers of the exercise, their optimizer Keras 1's, against Keras's own."""
+    from chapters.ch10_recurrent.networks import sentiment_network
+    from kerasbook import models
+    from kerasbook.fused import fused
+
+    models.set_up_keras(1)
+    generator = np.random.default_rng(1)
+    rows = []
+    for cell in ("simple_rnn", "lstm", "gru"):
+        settings = settings_of("ch10", f"imdb_{cell}_exercise")
+        batch = settings["batch_size"]
+        x = generator.integers(0, WORDS, (BATCHES * batch, settings["words"])).astype(np.uint16)
+        y = generator.integers(0, 2, len(x))
+        told = {"loss": "binary_crossentropy", "metrics": ["accuracy"]}
+        ours, plain = (sentiment_network(settings, WORDS) for _ in range(2))
+        ours.compile(optimizer=fused(models.optimizer(settings["optimizer"])), **told)
+        plain.compile(optimizer=models.optimizer(settings["optimizer"]), **told)
+        rows.append(throughput(f"ch10_{cell}_throughput", ours, plain, x, y, batch))
+    return rows
 
 
 def character_networks() -> list[Row]:
@@ -92,4 +116,4 @@ def character_networks() -> list[Row]:
 
 def ch10() -> list[Row]:
     """All of the chapter's measurements."""
-    return preprocessing() + character_networks()
+    return preprocessing() + sentiment_networks() + character_networks()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.measure import Row, paired_ratio, peak_memory_mb
+from benchmarks.measure import Row, paired_ratio, peak_memory_mb, settings_of
 from chapters.ch11_lstm_text import inputs, networks
 from chapters.ch11_lstm_text.character_network import CharacterNetwork
 from chapters.ch11_lstm_text.preprocess import prepare
@@ -15,8 +15,10 @@ from kerasbook.training import fit
 PRINTED_CHARACTERS, WINDOW, PRINTED_SYMBOLS = 2_552_476, 20, 152
 UNITS, BATCH = 128, 128
 STEPS = 60
-RMSPROP = {"type": "rmsprop", "learning_rate": 0.01}
-CLASSIFIER = {"units": 128, "dimension": 128, "dropout": 0.5}
+CHARACTERS = settings_of("ch11", "char_lstm")
+RMSPROP = CHARACTERS["optimizer"]
+CLASSIFIER = settings_of("ch11", "one_hot_optimizer")
+ROW_CLASSIFIER = settings_of("ch11", "tfidf_corrected")
 ROWS = 640
 
 # A run of the printed size, cut short: what it holds is there after a few hundred steps.
@@ -32,8 +34,11 @@ from kerasbook.data import MAKERS
 models.set_up_keras(1)
 arrays, _ = prepare(MAKERS["docstrings"](), [])
 ids = np.resize(arrays["characters"], {PRINTED_CHARACTERS})
-model = networks.character_model({PRINTED_SYMBOLS}, {WINDOW}, {UNITS})
-network = CharacterNetwork(model.get_weights(), "categorical_crossentropy", {RMSPROP})
+model = networks.character_model({PRINTED_SYMBOLS}, {WINDOW}, {UNITS}, {CHARACTERS["gates"]!r})
+network = CharacterNetwork(
+    model.get_weights(), "categorical_crossentropy", {RMSPROP}, {CHARACTERS["gates"]!r},
+    {CHARACTERS["probability_floor"]},
+)
 writer = sampling.Writer(model, ids, {WINDOW}, 400, [0.2, 0.4, 0.6, 0.8])
 order = np.random.default_rng([1, 1]).permutation(window_starts(len(ids), {WINDOW}))
 network.learn_epoch(ids, {WINDOW}, order[: 300 * {BATCH}], {BATCH})
@@ -48,8 +53,11 @@ def _characters(arrays: dict[str, np.ndarray]) -> Row:
     starts = window_starts(len(ids), WINDOW)[: STEPS * BATCH]
     hot = np.eye(symbols, dtype=np.float32)
     x, y = hot[windows(ids, WINDOW)[starts]], hot[ids[starts + WINDOW]]
-    model = networks.character_model(symbols, WINDOW, UNITS)
-    network = CharacterNetwork(model.get_weights(), "categorical_crossentropy", RMSPROP)
+    gates, floor = CHARACTERS["gates"], CHARACTERS["probability_floor"]
+    model = networks.character_model(symbols, WINDOW, UNITS, gates)
+    network = CharacterNetwork(
+        model.get_weights(), "categorical_crossentropy", RMSPROP, gates, floor
+    )
     plain = _plain(x.shape[1:], symbols)
 
     def with_keras() -> None:
@@ -68,7 +76,7 @@ def _plain(shape: tuple[int, ...], symbols: int):
     model = keras.Sequential(
         [
             keras.Input(shape),
-            keras.layers.LSTM(UNITS),
+            keras.layers.LSTM(UNITS, recurrent_activation=CHARACTERS["gates"]),
             keras.layers.Dense(symbols, activation="softmax"),
         ]
     )
@@ -103,7 +111,7 @@ def _tfidf_rows(arrays: dict[str, np.ndarray]) -> Row:
     rows, _ = inputs.tfidf(inputs.word_counts(arrays, chosen)[0], np.arange(ROWS), 1)
     labels = arrays["labels"][chosen]
     dense = rows.toarray()[:, np.newaxis, :]
-    model = _compiled(networks.row_classifier(CLASSIFIER, rows.shape[1]))
+    model = _compiled(networks.row_classifier(ROW_CLASSIFIER, rows.shape[1]))
 
     def with_keras() -> None:
         model.fit(dense, labels, batch_size=32, epochs=1, verbose=0)

@@ -1,0 +1,20 @@
+"""Chapter 4.5: the small convolutional network, against plain Keras."""
+
+import numpy as np
+
+from benchmarks.measure import Row, settings_of, throughput
+from chapters.ch05_convolutions import networks
+from kerasbook import models
+
+ROWS = 2_560
+
+
+def ch05() -> list[Row]:
+    """Rows a second of the network that the chapter opens."""
+    models.set_up_keras(1)
+    generator = np.random.default_rng(0)
+    x = generator.random((ROWS, 28, 28, 1), dtype=np.float32)
+    y = generator.integers(0, 10, ROWS)
+    settings = settings_of("ch05", "network")
+    ours, plain = (networks.compiled(settings["layers"], settings["optimizer"]) for _ in range(2))
+    return [throughput("ch05_network_throughput", ours, plain, x, y, settings["batch_size"])]
