@@ -4,6 +4,7 @@ import gzip
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from kerasbook import archives
 from kerasbook.archives import ArchiveError, members
-from tests.unit.archive_examples import tar_entry, tar_gz, zip_link, zipped
+from tests.unit.archive_examples import tar_entry, tar_gz, understated, zip_link, zipped
 
 FILES = [("set/b.txt", b"second"), ("set/a.txt", b"first"), ("set/other.md", b"x" * 50)]
 WANTED = r"set/[a-z]+\.txt"
@@ -129,11 +130,48 @@ def test_a_gzip_without_a_tar(tmp_path):
     assert "damaged archive" in refused(write(tmp_path, "x.tar.gz", gzip.compress(b"x" * 2000)))
 
 
+@pytest.mark.parametrize("place", [14, 18])
+def test_a_zip_that_points_to_before_its_beginning(tmp_path, place):
+    content = bytearray(zipped(FILES))
+    content[content.rindex(b"PK\x05\x06") + place] ^= 0x80
+    assert "damaged archive" in refused(write(tmp_path, "x.zip", bytes(content)))
+
+
 def test_an_encrypted_zip(tmp_path):
     content = bytearray(zipped(FILES, zipfile.ZIP_STORED))
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flag in both headers
         content[content.index(mark) + place] |= 1
     assert "encrypted" in refused(write(tmp_path, "x.zip", bytes(content)))
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        (zipfile.ZIP_DEFLATED, "damaged archive"),
+        (zipfile.ZIP_LZMA, "found 'set/a.txt' in it, packed by the method 14, expected deflated"),
+        (zipfile.ZIP_BZIP2, "found 'set/a.txt' in it, packed by the method 12, expected deflated"),
+    ],
+)
+def test_no_more_is_unpacked_than_is_claimed(tmp_path, method, told):
+    """A few kilobytes that claim ten bytes and hold thirty million."""
+    path = write(tmp_path, "x.zip", understated([("set/a.txt", bytes(30_000_000))], method, 10))
+    tracemalloc.start()
+    assert told in refused(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1e6
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_damaged_members_of_such_packings_have_no_error_of_their_own(tmp_path, method):
+    content = bytearray(zipped([("set/a.txt", b"some text " * 500)], method))
+    content[50:70] = bytes(20)
+    assert "packed by the method" in refused(write(tmp_path, "x.zip", bytes(content)), 10_000)
+
+
+def test_a_file_that_is_not_wanted_may_be_packed_as_it_likes(tmp_path):
+    content = zipped([("set/a.md", b"x")], zipfile.ZIP_LZMA)
+    assert list(members(write(tmp_path, "x.zip", content), WANTED, 10)) == []
 
 
 def test_a_missing_file(tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zipfile
 import zlib
 
@@ -12,6 +13,7 @@ from PIL import Image
 from kerasbook import pictures
 from kerasbook.errors import KerasbookError
 from kerasbook.pictures import UnfitPicture
+from tests.unit.archive_examples import understated
 
 
 def encoded(mode="RGB", size=(20, 10), form="JPEG", colour=None, **options):
@@ -223,6 +225,13 @@ def test_paths_that_leave_the_archive_are_refused(tmp_path, name):
         pictures.load_picture_folders(path)
 
 
+def test_a_file_without_a_name_is_refused(tmp_path):
+    path = archive(tmp_path / "a.zip", folders(nameless=b"x"))
+    path.write_bytes(path.read_bytes().replace(b"nameless", b"\0ameless"))
+    with pytest.raises(KerasbookError, match="found the path '' in it"):
+        pictures.load_picture_folders(path)
+
+
 @pytest.mark.parametrize(
     ("limit", "value"), [("MOST_ARCHIVE_ENTRIES", 5), ("MOST_ARCHIVE_BYTES", 1000)]
 )
@@ -239,7 +248,7 @@ def test_an_entry_too_large_is_left_out_unread(tmp_path, monkeypatch):
     assert "200,000 bytes" in dict(arrays["left_out"].tolist())["data/train/ants/zeros.jpg"]
 
 
-@pytest.mark.parametrize("damage", ["text", "cut", "content"])
+@pytest.mark.parametrize("damage", ["text", "cut", "content", "offset"])
 def test_damaged_archives_are_refused(tmp_path, damage):
     path = archive(tmp_path / "a.zip", folders())
     content = bytearray(path.read_bytes())
@@ -247,11 +256,28 @@ def test_damaged_archives_are_refused(tmp_path, damage):
         content = b"no archive"
     elif damage == "cut":
         content = content[: len(content) // 2]
+    elif damage == "offset":  # the files lie before the archive's beginning
+        content[content.rindex(b"PK\x05\x06") + 18] ^= 0x80
     else:  # within the first picture: its checksum no longer fits
         content[200] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(KerasbookError, match=r"a\.zip: found no readable zip archive"):
         pictures.load_picture_folders(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_an_archive_that_unpacks_to_more_than_it_claims_is_refused(tmp_path, method):
+    name = "data/train/ants/a.jpg"
+    content = understated([(name, encoded() + bytes(30_000_000))], method, 100)
+    (tmp_path / "a.zip").write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(KerasbookError, match=r"a\.zip: found") as caught:
+        pictures.load_picture_folders(tmp_path / "a.zip", 16)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1e6
+    if method != zipfile.ZIP_DEFLATED:
+        assert f"'{name}' in it, packed by the method {method}" in str(caught.value)
 
 
 def test_missing_archive_class_or_split(tmp_path):

@@ -1,5 +1,6 @@
 """The files of a .zip or .tar.gz, read one after the other without extracting any."""
 
+import errno
 import gzip
 import io
 import re
@@ -38,8 +39,9 @@ def members(
         The path in the archive and the content.
 
     Raises:
-        ArchiveError: damaged, encrypted, a path that leaves the archive's folder or stands
-            there twice, a link or a device, or too much content.
+        ArchiveError: damaged, encrypted, packed by another method than deflate, a path that
+            leaves the archive's folder or stands there twice, a link or a device, or too much
+            content.
         OSError: the file cannot be read.
     """
     path = Path(path)
@@ -58,12 +60,18 @@ def members(
         gzip.BadGzipFile,
         zlib.error,
         EOFError,
-        NotImplementedError,  # a compression that zipfile does not know
+        NotImplementedError,  # a kind of zip that zipfile does not know
         RuntimeError,  # an encrypted member
         UnicodeDecodeError,
     ) as error:
         raise ArchiveError(
             f"{path}: found a damaged archive ({error}), expected a whole one."
+        ) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # else a zip that points to before its own beginning
+            raise
+        raise ArchiveError(
+            f"{path}: found a damaged archive (a file before its beginning), expected a whole one."
         ) from error
 
 
@@ -102,6 +110,33 @@ class _Budget:
             )
 
 
+def require_bounded(path: Path, entry: zipfile.ZipInfo) -> None:
+    """Make sure that a zip's file can be read without unpacking more than is asked for.
+
+    Of deflated files `zipfile` unpacks as much as is asked for; of LZMA and BZIP2 all that a
+    block of the archive holds, which it then cuts, and their damage has errors of its own.
+
+    Raises:
+        ArchiveError: the file is packed in another way.
+    """
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ArchiveError(
+            f"{path}: found {entry.filename[:120]!r} in it, packed by the method "
+            f"{entry.compress_type}, expected deflated or stored files."
+        )
+
+
+def zip_member(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The content of a zip's file, of which no more is unpacked than the file claims to hold.
+
+    Raises:
+        ArchiveError: as `require_bounded`.
+    """
+    require_bounded(path, entry)
+    with archive.open(entry) as file:
+        return file.read(entry.file_size)  # read() alone would unpack up to a gigabyte at once
+
+
 def _zip_members(path: Path, pattern: re.Pattern, most_bytes: int) -> Iterator[tuple[str, bytes]]:
     budget = _Budget(path, most_bytes)
     with zipfile.ZipFile(path) as archive:
@@ -115,7 +150,7 @@ def _zip_members(path: Path, pattern: re.Pattern, most_bytes: int) -> Iterator[t
             if entry.is_dir() or not pattern.fullmatch(entry.filename):
                 continue
             budget.take(entry.filename, entry.file_size)
-            yield entry.filename, archive.read(entry)
+            yield entry.filename, zip_member(path, archive, entry)
 
 
 class _Counted(io.RawIOBase):

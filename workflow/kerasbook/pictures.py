@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from kerasbook.archives import zip_member
 from kerasbook.errors import KerasbookError
 
 # What a file name promises, and the Pillow formats that keep the promise (cameras write JPEG
@@ -95,15 +96,7 @@ def read_picture(
         ) from error
     except Image.UnidentifiedImageError as error:
         raise UnfitPicture(name, "found no JPEG or PNG in it, expected a picture") from error
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        zlib.error,
-        IndexError,
-    ) as bad:
+    except DAMAGE as bad:
         told = str(bad).split("\n", 1)[0][:120] or type(bad).__name__
         raise UnfitPicture(
             name, f"found a damaged or truncated picture ({told}), expected a whole one"
@@ -254,8 +247,9 @@ def load_picture_folders(path: str | Path, size: int = SIZE) -> Arrays:
         and `left_out` (m, 2) str (path in the archive, reason).
 
     Raises:
-        KerasbookError: no readable zip archive, a path that leaves the archive, more data
-            than pictures of that kind can be, or a split or class without pictures.
+        KerasbookError: no readable zip archive, a path that leaves the archive, a file packed by
+            another method than deflate, more data than pictures of that kind can be, or a split
+            or class without pictures.
     """
     path = Path(path)
     try:
@@ -265,7 +259,7 @@ def load_picture_folders(path: str | Path, size: int = SIZE) -> Arrays:
         raise KerasbookError(
             f"{path}: not found. Expected a downloaded archive; run snakemake again to fetch it."
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
         raise KerasbookError(
             f"{path}: found no readable zip archive ({error}), expected a whole one. Delete the "
             "file and run snakemake again to fetch it."
@@ -286,7 +280,7 @@ def _read_folders(path: Path, archive: zipfile.ZipFile, size: int) -> Arrays:
             left_out.append((shown, f"found {entry.file_size:,} bytes, too many for a picture"))
             continue
         try:
-            picture = read_picture(archive.read(entry), parts[-1], size)
+            picture = read_picture(zip_member(path, archive, entry), parts[-1], size)
         except UnfitPicture as fault:
             left_out.append((shown, fault.reason))
             continue
@@ -296,7 +290,8 @@ def _read_folders(path: Path, archive: zipfile.ZipFile, size: int) -> Arrays:
 
 def _entries(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The archive's files in the order of their paths, once its directory is found sane."""
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    # Not is_dir(), which fails where a name is empty.
+    entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     total = sum(entry.file_size for entry in entries)
     if len(entries) > MOST_ARCHIVE_ENTRIES or total > MOST_ARCHIVE_BYTES:
         raise KerasbookError(
