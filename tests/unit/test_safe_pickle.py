@@ -111,6 +111,17 @@ def test_anything_but_texts_is_told(tmp_path, value, told):
     assert told in refused(written(tmp_path, pickle.dumps(value, 4)))
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (pickle.dumps([10**5000], 2), "the instruction LONG4 at byte"),
+        (LIST + b"L1" + b"0" * 5000 + b"L\na.", "damaged or truncated"),
+    ],
+)
+def test_a_number_too_long_to_be_shown_is_told_with_the_file(tmp_path, content, told):
+    assert told in refused(written(tmp_path, content))
+
+
 def test_a_persistent_id_is_refused(tmp_path):
     assert "PERSID" in refused(written(tmp_path, persistent(tmp_path)))
 

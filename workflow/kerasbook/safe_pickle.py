@@ -119,7 +119,8 @@ class _Machine:
         elif name == "APPENDS" and self.stack[1:2] == [None]:
             self._append(self.stack[2:], where)
         elif name not in ("PROTO", "FRAME"):
-            raise _Refused(where if value is None else f"{where} ({str(value)[:80]!r})")
+            # Texts alone are shown: Python refuses to write out a number of thousands of digits.
+            raise _Refused(f"{where} ({value[:80]!r})" if isinstance(value, str) else where)
 
     def _append(self, items: list[Any], where: str) -> None:
         if self.texts is None or not all(isinstance(item, str) for item in items):
