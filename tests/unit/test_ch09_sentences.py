@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from chapters.ch09_unsupervised import glove, preprocess, sentences, settings
 from kerasbook import texts
 from kerasbook.errors import KerasbookError
+from tests.unit.archive_examples import zipped
 
 
 def test_kims_words():
@@ -174,6 +175,38 @@ def test_an_archive_as_published(tmp_path):
     file.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(KerasbookError, match="damaged archive"):
         glove.read_vectors(file, ["a"], 100)
+
+
+def damaged_archive(damage):
+    """A GloVe archive that says what it holds, and holds something else."""
+    method = {"lzma": zipfile.ZIP_LZMA, "encrypted": zipfile.ZIP_STORED}.get(damage, 8)
+    lines = b"".join(b"w%d %d 1\n" % (n, n) for n in range(2000))
+    content = bytearray(zipped([("glove.2d.txt", lines)], method))
+    if damage == "packing":
+        content[1000:1400] = bytes(400)
+    elif damage == "encrypted":
+        for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flag in both headers
+            content[content.index(mark) + place] |= 1
+    elif damage == "offset":
+        content[content.rindex(b"PK\x05\x06") + 18] ^= 0x80
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("packing", "found a damaged archive"),
+        ("encrypted", "found a damaged archive"),
+        ("offset", "cannot be read"),
+        ("lzma", "found 'glove.2d.txt' in it, packed by the method 14"),
+    ],
+)
+def test_a_damaged_archive_is_told_with_the_cure(tmp_path, damage, told):
+    file = tmp_path / "glove.zip"
+    file.write_bytes(damaged_archive(damage))
+    with pytest.raises(KerasbookError, match=rf"glove\.zip: {told}") as caught:
+        glove.read_vectors(file, ["w1999"], 2)
+    assert damage == "lzma" or "run snakemake again to fetch" in str(caught.value)
 
 
 def test_words_without_a_vector_are_drawn(tmp_path):

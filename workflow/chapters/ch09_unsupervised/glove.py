@@ -9,6 +9,7 @@ import contextlib
 import logging
 import math
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator
 from importlib import resources
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import IO
 
 import numpy as np
 
+from kerasbook.archives import require_bounded
 from kerasbook.errors import KerasbookError
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ def _opened(path: Path, dimension: int) -> Iterator[IO[bytes]]:
                 f"{path}: found {', '.join(names) or 'no file'} in it, expected one file whose "
                 f"name ends in .{dimension}d.txt; set embedding_dim to a dimension that is there."
             )
+        require_bounded(path, archive.getinfo(fitting[0]))
         with archive.open(fitting[0]) as file:
             yield file
 
@@ -63,8 +66,8 @@ def read_vectors(
         the file has. Of a word that stands there twice the first vector counts.
 
     Raises:
-        KerasbookError: no such file, a damaged archive, a wanted word's line of another
-            length or with something else than finite numbers, or a line that is no text.
+        KerasbookError: no such file, a damaged or encrypted archive, a wanted word's line of
+            another length or with something else than finite numbers, or a line that is no text.
     """
     path, wanted = Path(path), frozenset(words)
     found: dict[str, np.ndarray] = {}
@@ -78,7 +81,7 @@ def read_vectors(
             f"{path}: cannot be read ({error.strerror or error}). Expected GloVe vectors; run "
             "snakemake again to fetch them."
         ) from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # or encrypted
         raise KerasbookError(
             f"{path}: found a damaged archive ({error}), expected a whole one. Delete the file "
             "and run snakemake again to fetch it."
