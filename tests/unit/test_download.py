@@ -18,8 +18,8 @@ import h5py
 import numpy as np
 import pytest
 
-from kerasbook import download
-from kerasbook.catalogue import FileEntry
+from kerasbook import availability, download
+from kerasbook.catalogue import Catalogue, Dataset, FileEntry
 from kerasbook.contents import tensors_digest
 from kerasbook.download import fetch
 from kerasbook.errors import KerasbookError
@@ -152,6 +152,88 @@ def test_mirror_address(server, path, target):
     server.serve(f"{path}/set/data.gz", PACKED)
     record = get(entry("http://127.0.0.1:1/x"), target, f"{server.address}/{path}/")
     assert record["source"] == f"{server.address}/{path}/set/data.gz"
+
+
+MIRROR_LOGIN = ("me", "s3cret@x")
+
+
+def mirror_with_a_login(address: str) -> str:
+    return address.replace("http://", "http://me:s3cret%40x@")
+
+
+def test_a_mirrors_password_is_sent_and_never_told(server, path, target, caplog):
+    caplog.set_level(logging.DEBUG)
+    cut = Behaviour(login=MIRROR_LOGIN, cut_after=150_000, times=1)
+    server.serve(f"{path}/set/data.gz", PACKED, cut, Behaviour(login=MIRROR_LOGIN))
+    mirror = mirror_with_a_login(f"{server.address}/{path}")
+    record = get(entry("http://127.0.0.1:1/x"), target, mirror)
+    assert record["source"] == f"{server.address}/{path}/set/data.gz"
+    assert type(record["source"]) is str
+    assert target.read_bytes() == PACKED
+    assert logins(server, f"{path}/set/data.gz") == [basic(*MIRROR_LOGIN)] * 2
+    secrets = ("s3cret", "me:", basic(*MIRROR_LOGIN).split()[1])
+    assert not any(secret in text for secret in secrets for text in (caplog.text, str(record)))
+
+
+def test_a_mirrors_password_is_in_no_part(server, path, target, monkeypatch):
+    server.serve(f"{path}/set/data.gz", PACKED, Behaviour(login=MIRROR_LOGIN))
+    begun = []
+    begin = download._Part.begin
+
+    def seen(part, identity):
+        begin(part, identity)
+        begun.append(part.identity_path.read_text())
+
+    monkeypatch.setattr(download._Part, "begin", seen)
+    get(entry("http://127.0.0.1:1/x"), target, mirror_with_a_login(f"{server.address}/{path}"))
+    assert len(begun) == 1
+    assert f'"{server.address}/{path}/set/data.gz"' in begun[0]
+    assert "s3cret" not in begun[0]
+
+
+@pytest.mark.parametrize("login", [None, ("me", "another")])
+def test_a_mirrors_password_is_in_no_fault(server, path, target, caplog, login):
+    caplog.set_level(logging.DEBUG)
+    behaviour = Behaviour(login=login) if login else Behaviour(status=404)
+    url = server.serve(f"{path}/set/data.gz", PACKED, behaviour)
+    one = entry(mirror_with_a_login(f"http://127.0.0.1:{closed_port()}/x"))
+    message = refused(one, target, mirror_with_a_login(f"{server.address}/{path}"), retries=0)
+    assert f"{url}: HTTP {401 if login else 404}" in message
+    for text in (message, caplog.text):
+        assert "s3cret" not in text
+        assert "me:" not in text
+    with pytest.raises(KerasbookError) as caught:
+        list(download.sources(one, "ftp://me:s3cret@data.example"))
+    assert "mirror: found 'ftp://data.example', expected" in str(caught.value)
+
+
+def test_a_mirrors_password_is_sent_where_it_is_only_asked(server, path, tmp_path):
+    """As before the first job, which is not begun where data is missing."""
+    url = server.serve(f"{path}/set/data.gz", PACKED, Behaviour(login=MIRROR_LOGIN))
+    mirror = mirror_with_a_login(f"{server.address}/{path}")
+    one = entry("http://127.0.0.1:1/x")
+    first, _ = download.sources(one, mirror)
+    assert str(first) == url
+    assert download.fault_of_address(first, one, timeout=5) is None
+    wrong = mirror.replace("me:", "you:")
+    dataset = Dataset.model_construct(title="The set", kind="tables", files=[one])
+    catalogue = Catalogue.model_construct(datasets={"set": dataset})
+    found = availability.missing(catalogue, ["set"], wrong, tmp_path)
+    message = availability.message(found)
+    assert f"{url}: HTTP 401 Unauthorized\n" in message
+    for text in (message, availability.reason("set", found["set"])):
+        assert "s3cret" not in text
+
+
+def test_a_mirrors_password_goes_to_no_other_host(server, path, target):
+    with MisbehavingServer() as storage:
+        goal = storage.serve(path, PACKED)
+        moved = Behaviour(status=302, headers={"Location": goal})
+        server.serve(f"{path}/set/data.gz", b"", moved)
+        mirror = mirror_with_a_login(f"{server.address}/{path}")
+        get(entry("http://127.0.0.1:1/x"), target, mirror)
+        assert logins(server, f"{path}/set/data.gz") == [basic(*MIRROR_LOGIN)]
+        assert logins(storage, path) == [None]
 
 
 def test_a_good_file_is_left_untouched(server, path, target):

@@ -29,6 +29,7 @@ import urllib3
 from kerasbook.catalogue import FileEntry
 from kerasbook.contents import members_digest, tensors_digest
 from kerasbook.errors import KerasbookError
+from kerasbook.provenance import shown_uri, split_login
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,22 @@ AN_HTML_PAGE = "but with an HTML page in place of the file (a login page, a prox
 # The only place where a user's Kaggle name and key are sent.
 KAGGLE = "https://www.kaggle.com"
 KAGGLE_VARIABLES = ("KAGGLE_USERNAME", "KAGGLE_KEY")
+
+
+class Address(str):
+    """A web address that keeps its name and password beside its text, as `login`.
+
+    They are sent with each request, and nothing that is told, logged or written down of
+    the address can show them.
+    """
+
+    login: tuple[str, str] | None
+
+    def __new__(cls, address: str):
+        shown, login = split_login(address)
+        self = super().__new__(cls, shown)
+        self.login = login
+        return self
 
 
 class _SourceFailed(Exception):
@@ -86,7 +103,8 @@ def fetch(
 
     Args:
         mirror: a folder (if relative, from the project's root) or an http(s)
-            address that holds `entry.mirror`; tried before `entry.urls`.
+            address that holds `entry.mirror`; tried before `entry.urls`. An address may
+            hold a name and password, which are sent and never told.
         timeout: seconds without an answer or a byte after which an attempt ends.
         retries: further attempts per address after the first.
         backoff: seconds before the first further attempt; doubled each time, with jitter.
@@ -142,7 +160,7 @@ def _from_first_good_source(
                     found = _download(source, entry, part, timeout, retries, backoff, progress)
                 part.move_to_target()
                 # Not the folder's own path, which is nobody's business in a report.
-                told = f"mirror: {entry.mirror}" if isinstance(source, Path) else source
+                told = f"mirror: {entry.mirror}" if isinstance(source, Path) else str(source)
                 return told, found
             except _SourceFailed as fault:
                 faults.append(f"  - {source}: {fault}")
@@ -197,23 +215,24 @@ def rules_page(competition: str) -> str:
     return f"{KAGGLE}/c/{competition}/rules"
 
 
-def sources(entry: FileEntry, mirror: str | None) -> Iterator[Path | str]:
+def sources(entry: FileEntry, mirror: str | None) -> Iterator[Path | Address]:
     """Where a file may come from, in order: a path in a mirror folder, and addresses.
 
     Raises:
         KerasbookError: the mirror is neither a folder nor an address.
     """
     if mirror:
-        if urlsplit(mirror).scheme in ("http", "https"):
-            yield mirror.rstrip("/") + "/" + quote(entry.mirror)
+        shown = shown_uri(mirror)
+        if urlsplit(shown).scheme in ("http", "https"):
+            yield Address(mirror.rstrip("/") + "/" + quote(entry.mirror))
         elif "://" in mirror:
             raise KerasbookError(
-                f"mirror: found '{mirror}', expected a folder or an address that starts with "
+                f"mirror: found '{shown}', expected a folder or an address that starts with "
                 "https:// or http://; change `mirror:` or KERASBOOK_MIRROR."
             )
         else:
             yield PROJECT / Path(mirror).expanduser() / entry.mirror
-    yield from entry.urls
+    yield from map(Address, entry.urls)
 
 
 def kept_path(entry: FileEntry, raw_folder: str | os.PathLike = "data/raw") -> Path:
@@ -583,13 +602,18 @@ def credentials() -> tuple[str, str] | None:
 
 
 def login(url: str, entry: FileEntry) -> tuple[str, str] | None:
-    """The name and key to send to an address; None for every address but Kaggle's.
+    """The name and password to send to an address: those written in it, for Kaggle's the user's.
 
     requests sends them to no other host when it is redirected, as Kaggle does to its storage.
+
+    Returns:
+        Name and password; None for every other address.
 
     Raises:
         _SourceFailed: the address is Kaggle's and there are none.
     """
+    if isinstance(url, Address) and url.login:
+        return url.login
     if entry.kaggle is None or not url.startswith(f"{KAGGLE}/"):
         return None
     found = credentials()

@@ -1,18 +1,56 @@
-"""Where a result comes from: commit, versions, machine, time and memory."""
+"""Where a result comes from: commit, versions, machine, time, memory, and addresses to show."""
 
 import functools
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 PACKAGES = (
     "snakemake", "mlflow", "keras", "tensorflow-cpu", "tensorflow", "numpy", "pandas",
     "scikit-learn", "scipy", "numba", "matplotlib", "pytensor", "gensim",
 )  # fmt: skip
+# What stands between `://`, or what was typed for it, and the last `@` before the path. Libraries
+# for databases also take a password in which a `/` is not escaped: what follows the first `:` is
+# then no port.
+LOGIN = re.compile(
+    r"(\s*[a-z][a-z0-9+.-]*:/{0,2})(?:([^/?#]*)|([^:/@\[]*:(?!\d+(?:[/?#]|$)).*))@",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def split_login(address: str) -> tuple[str, tuple[str, str] | None]:
+    """An address without name and password, and these two, unescaped; None if there are none."""
+    match = LOGIN.match(address)
+    if match is None:
+        return address, None
+    name, _, password = (match[2] or match[3] or "").partition(":")
+    login = (unquote(name), unquote(password)) if name or password else None
+    return match[1] + address[match.end() :], login
+
+
+def shown_uri(uri: str) -> str:
+    """The address without user name and password, for files, pages and messages."""
+    return split_login(uri)[0]
+
+
+def without_login(text: str, uri: str) -> str:
+    """A text that others wrote about `uri`, without the name and password that are in it."""
+    match = LOGIN.match(uri)
+    if match is None:
+        return text
+    login = match[2] or match[3] or ""
+    if login:
+        text = text.replace(f"{login}@", "")
+    password = login.partition(":")[2]
+    for one in {password, unquote(password)} - {""}:
+        text = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", "***", text)
+    return text
 
 
 def now() -> str:

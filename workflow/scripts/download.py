@@ -9,6 +9,7 @@ from kerasbook.catalogue import FileEntry
 from kerasbook.configuration import load_settings
 from kerasbook.download import fetch, kept_path
 from kerasbook.files import read_json, write_json, written_whole
+from kerasbook.provenance import shown_uri
 from kerasbook.tracking import tracked
 
 
@@ -20,6 +21,15 @@ def link_or_copy(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
+
+
+def record_of(fetched: dict, kept_record: Path) -> dict:
+    """The record of a file: where it was kept, the one of the time when it was fetched."""
+    if fetched["source"] != "already there" or not kept_record.exists():
+        return fetched
+    record = read_json(kept_record)
+    # Records that were written before addresses were masked may hold a mirror's password.
+    return {**record, "source": shown_uri(record["source"])}
 
 
 def main(snakemake) -> None:
@@ -51,8 +61,7 @@ def main(snakemake) -> None:
             backoff=patience.backoff,
         )
         kept_record = kept.with_name(f"{kept.name}.json")
-        if record["source"] == "already there" and kept_record.exists():
-            record = read_json(kept_record)  # where it came from when it was fetched
+        record = record_of(record, kept_record)
         write_json(kept_record, record)
         link_or_copy(kept, Path(snakemake.output.file))
         run.metrics({"bytes": record["bytes"], "download_seconds": record["seconds"]})
