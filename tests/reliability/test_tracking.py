@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -20,8 +21,9 @@ import pytest
 from kerasbook import tracking
 from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json, write_json
-from kerasbook.steps import Step
-from kerasbook.tracking import add_results, close_dead_runs, prepare, tracked
+from kerasbook.steps import Step, Terminated
+from kerasbook.tracking import add_artifact, add_results, close_dead_runs, prepare, tracked
+from tests.misbehaving_server import MisbehavingServer, basic, closed_port
 
 pytestmark = pytest.mark.slow
 
@@ -440,6 +442,87 @@ def test_a_run_that_cannot_be_described_is_not_left_running(store, monkeypatch):
     assert run.info.status == "FAILED"
 
 
+def broken(monkeypatch, *methods):
+    """Have the store fail in these methods from now on, as on a full disk."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    def fail(*args, **kwargs):
+        raise MlflowException("database or disk is full")
+
+    for method in methods:
+        monkeypatch.setattr(mlflow.MlflowClient, method, fail)
+
+
+@pytest.mark.parametrize("error", [KerasbookError("x.csv: found no rows"), Terminated("signal 15")])
+@pytest.mark.parametrize(
+    "methods", [["log_batch"], ["set_terminated"], ["log_batch", "set_terminated"]]
+)
+def test_the_jobs_own_error_is_told_where_the_store_fails_too(
+    store, monkeypatch, caplog, error, methods
+):
+    with monkeypatch.context() as patch, pytest.raises(type(error)) as caught:  # noqa: SIM117
+        with tracked(store.file, step(seed=44)):
+            broken(patch, *methods)
+            raise error
+    assert caught.value is error
+    if "set_terminated" in methods or isinstance(error, KerasbookError):
+        assert "could not be closed" in caplog.text
+        assert "database or disk is full" in caplog.text
+    import mlflow
+
+    assert mlflow.active_run() is None
+
+
+@pytest.mark.parametrize("method", ["search_runs", "create_run", "log_batch"])
+def test_a_store_that_fails_at_the_start_is_told(store, monkeypatch, method):
+    with monkeypatch.context() as patch:
+        broken(patch, method)
+        with pytest.raises(KerasbookError) as caught, tracked(store.file, step(seed=45)):
+            pytest.fail("the job was begun")
+    told = str(caught.value)
+    assert told.startswith(f"{store.uri}: the tracking store does not answer (MlflowException: ")
+    assert "database or disk is full" in told
+    assert store.runs("attributes.status = 'RUNNING' and tags.seed = '45'") == []
+
+
+@pytest.mark.parametrize("method", ["log_batch", "set_terminated", "search_runs"])
+def test_a_store_that_fails_at_the_end_is_told(store, monkeypatch, method):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(KerasbookError, match=r"does not answer .*disk is full"),
+        tracked(store.file, step(seed=46)),
+    ):
+        broken(patch, method)
+    import mlflow
+
+    assert mlflow.active_run() is None
+
+
+@pytest.mark.parametrize(
+    ("method", "work"),
+    [
+        ("log_batch", lambda run: run.metrics({"loss": 1.0})),
+        ("log_batch", lambda run: run.history({"loss": [1.0]})),
+        ("log_artifact", lambda run: run.artifact("x.png")),
+        ("get_run", lambda run: add_results(run, run.id, {"test_accuracy": 1.0})),
+        ("get_run", lambda run: add_artifact(run, run.id, Path("x.png"))),
+    ],
+)
+def test_a_store_that_fails_midway_is_told(store, monkeypatch, method, work):
+    with monkeypatch.context() as patch, tracked(store.file, step(seed=47)) as run:
+        broken(patch, method)
+        with pytest.raises(KerasbookError, match=r"does not answer .*disk is full"):
+            work(run)
+        patch.undo()
+
+
+def test_a_sweep_that_gets_no_answer_is_told(store, monkeypatch):
+    broken(monkeypatch, "search_runs")
+    with pytest.raises(KerasbookError, match=r"does not answer .*disk is full"):
+        close_dead_runs(store.file)
+
+
 def test_runs_of_other_machines_are_not_closed_and_reused_process_ids_are_seen(store):
     experiment_id = read_json(store.file)["chapters"][SLUG]["experiment_id"]
     own = tracking._own_process()
@@ -460,10 +543,24 @@ def test_runs_of_other_machines_are_not_closed_and_reused_process_ids_are_seen(s
     status = {name: store.client.get_run(one).info.status for name, one in ids.items()}
     told = {"stranger": "RUNNING", "elsewhere": "RUNNING", "reused": "KILLED", "mine": "RUNNING"}
     assert status == told
-    # Before the first job, no job of the project can be running anywhere.
+    # Before the first job of a Snakemake, those elsewhere are taken for dead as well.
     assert close_dead_runs(store.file, everywhere=True) == [ids["elsewhere"]]
     for name in ("stranger", "mine"):
         store.client.set_terminated(ids[name])
+
+
+def test_a_run_taken_for_dead_by_another_snakemake_ends_as_any_other(store, monkeypatch):
+    """Snakemake locks files: `snakemake ch09` may start while jobs of `ch01` run elsewhere."""
+    own = tracking._own_process()
+    with monkeypatch.context() as there:
+        there.setattr(tracking, "_own_process", lambda: own | {"kerasbook.host": "a-node"})
+        with tracked(store.file, step(seed=43)) as run:
+            assert close_dead_runs(store.file, everywhere=True) == [run.id]
+            assert store.client.get_run(run.id).info.status == "KILLED"
+            train(run)
+    found = store.client.get_run(run.id)
+    assert (found.info.status, found.data.tags[tracking.STATE]) == ("FINISHED", "current")
+    assert store.steps(run.id) == [1, 2, 3, 4, 5]
 
 
 def test_a_failed_retry_leaves_the_finished_run_as_it_was(store):
@@ -506,6 +603,46 @@ def test_passwords_are_not_written_down():
     shown = tracking.shown_uri("https://user:secret@runs.example:5000/x")
     assert shown == "https://runs.example:5000/x"
     assert tracking.shown_uri("sqlite:///results/mlflow.db") == "sqlite:///results/mlflow.db"
+
+
+@pytest.fixture
+def other_login(monkeypatch):
+    """A login that the environment holds, which the one in an address goes before."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "nobody")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "nothing")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://me:s3cret@127.0.0.1:{port}", "http://127.0.0.1:{port}"),
+        # Not the form of an address of MLflow's, so its error repeats it.
+        ("postgresql+a+b://me:s3cret@db.example/runs", "postgresql+a+b://db.example/runs"),
+        ("postgresql+a+b://me:s3cret/x@db.example/runs", "postgresql+a+b://db.example/runs"),
+    ],
+)
+def test_passwords_are_in_no_message(tmp_path, other_login, capfd, caplog, uri, shown):
+    port = closed_port()
+    with pytest.raises(KerasbookError) as caught:
+        prepare(uri.format(port=port), "smoke", TREE, tmp_path / "tracking.json")
+    told = str(caught.value)
+    assert told.startswith(f"{shown.format(port=port)}: the tracking store does not answer")
+    printed = capfd.readouterr()
+    for text in (told, caplog.text, printed.out, printed.err):
+        assert "s3cret" not in text
+        assert "me:" not in text
+    if uri.startswith("http"):  # the job's log holds the traceback
+        assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_server_gets_the_password_of_its_address(tmp_path, other_login):
+    with MisbehavingServer() as server:
+        uri = server.address.replace("http://", "http://me:s%40cret@")
+        with pytest.raises(KerasbookError, match="404"):
+            prepare(uri, "smoke", TREE, tmp_path / "tracking.json")
+    assert {told.get("Authorization") for _, told in server.requests} == {basic("me", "s@cret")}
 
 
 # ----------------------------------------------------------------- results added later

@@ -32,11 +32,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from kerasbook import provenance
 from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json, write_json, write_text
+from kerasbook.provenance import shown_uri, split_login, without_login
 from kerasbook.steps import Step, Terminated
 
 if TYPE_CHECKING:  # MLflow runs this file by its name; so the plan knows that it is used
@@ -66,14 +66,6 @@ def absolute_uri(uri: str) -> str:
     return uri
 
 
-def shown_uri(uri: str) -> str:
-    """The address without user name and password, for files and pages."""
-    parts = urlsplit(uri)
-    if not parts.username and not parts.password:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
 def _project(uri: str, path: Path) -> str:
     """The id that tells this checkout's runs from others' on a shared server."""
     if uri.startswith(SQLITE):
@@ -90,7 +82,15 @@ def _key(project: str, *parts: object) -> str:
 
 
 def _client(uri: str) -> Any:
-    """An MLflow client; the environment's run id, which would break nesting, is dropped."""
+    """An MLflow client; the environment's run id, which would break nesting, is dropped.
+
+    MLflow prints a server's address, and its errors repeat it. So it gets the address without
+    name and password, and these where it looks for them itself.
+    """
+    if uri.startswith(("http://", "https://")):
+        uri, login = split_login(uri)
+        if login and all(login):
+            os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = login
     os.environ.pop("MLFLOW_RUN_ID", None)
     # git prints to the terminal where a folder is no repository; MLflow asks GitPython.
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -160,7 +160,7 @@ def prepare(
             if known["uri"] == shown_uri(uri) and _store_exists(uri):
                 told["chapters"] = known["chapters"]
         told["labels"] = {**told.get("labels", {}), **labels_of(chapters)}
-        try:
+        with _asking(uri):
             client = _client(uri)
             for slug, experiments in chapters.items():
                 place = _prepare_chapter(client, uri, project, edition, slug, experiments)
@@ -169,10 +169,6 @@ def prepare(
                     **place["experiments"],
                 }
                 told["chapters"][slug] = place
-        except KerasbookError:
-            raise
-        except Exception as error:
-            raise _no_answer(uri, error) from error
         write_json(path, told)
     return told
 
@@ -190,11 +186,23 @@ def labels_of(
 
 
 def _no_answer(uri: str, error: Exception) -> KerasbookError:
+    fault = without_login(f"{type(error).__name__}: {error}", uri)
     return KerasbookError(
-        f"{shown_uri(uri)}: the tracking store does not answer ({type(error).__name__}: {error}). "
+        f"{shown_uri(uri)}: the tracking store does not answer ({fault}). "
         "Expected a reachable MLflow server or a writable sqlite file; "
         "see `tracking_uri` in config/config.yaml."
     )
+
+
+@contextlib.contextmanager
+def _asking(uri: str) -> Iterator[None]:
+    """Tell what goes wrong with the store as one message that names it."""
+    try:
+        yield
+    except KerasbookError:
+        raise
+    except Exception as error:
+        raise _no_answer(uri, error) from error
 
 
 def _store_exists(uri: str) -> bool:
@@ -331,14 +339,24 @@ def close_dead_runs(path: Path, uri: str | None = None, everywhere: bool = False
     Args:
         path: the file that `prepare` wrote.
         uri: the store's address with its password, if it has one.
-        everywhere: also runs of other machines, whose processes nobody here can see: before
-            the first job, while Snakemake's lock is held, no job of the project runs.
+        everywhere: also runs of other machines, whose processes nobody here can see. That is
+            a guess: Snakemake locks the files that it makes and not the folder, so another
+            Snakemake may have jobs of other chapters there. A run that was closed by mistake
+            is FINISHED and current again once its job has ended: `tracked` sets both.
 
     Returns:
         The ids of the runs that were closed.
+
+    Raises:
+        KerasbookError: the store does not answer.
     """
     told = read_json(path)
-    client = _client(uri or told["uri"])
+    uri = uri or told["uri"]
+    with _asking(uri):
+        return _close_dead_runs(_client(uri), told, everywhere)
+
+
+def _close_dead_runs(client: Any, told: Mapping[str, Any], everywhere: bool) -> list[str]:
     mine = f"attributes.status = 'RUNNING' and tags.`{PROJECT}` = '{told['project']}'"
     ids = [chapter["experiment_id"] for chapter in told["chapters"].values()]
     closed = []
@@ -417,14 +435,22 @@ def _metrics(values: Mapping[str, float], step: int) -> list[Any]:
 
 @dataclass
 class Run:
-    """An open run."""
+    """An open run, in the store at `uri`.
+
+    Each method raises a KerasbookError where the store does not answer.
+    """
 
     client: Any
     id: str
+    uri: str
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log metrics of one step in one call."""
-        self.client.log_batch(self.id, metrics=_metrics(values, step))
+        self._log(metrics=_metrics(values, step))
+
+    def _log(self, **batch: list[Any]) -> None:
+        with _asking(self.uri):
+            self.client.log_batch(self.id, **batch)
 
     def history(self, values: Mapping[str, list[float]], first: int = 0) -> None:
         """Log metrics of many steps in one call per thousand values (the server's limit)."""
@@ -435,18 +461,18 @@ class Run:
             for metric in _metrics({key: one[index] for key, one in values.items()}, first + index)
         ]
         for start in range(0, len(rows), 1000):
-            self.client.log_batch(self.id, metrics=rows[start : start + 1000])
+            self._log(metrics=rows[start : start + 1000])
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
         from mlflow.entities import RunTag
 
-        pairs = [RunTag(key, str(value)[:5000]) for key, value in values.items()]
-        self.client.log_batch(self.id, tags=pairs)
+        self._log(tags=[RunTag(key, str(value)[:5000]) for key, value in values.items()])
 
     def artifact(self, path: str | os.PathLike, folder: str | None = None) -> None:
         """Attach a file."""
-        self.client.log_artifact(self.id, str(path), folder)
+        with _asking(self.uri):
+            self.client.log_artifact(self.id, str(path), folder)
 
     def dataset(self, name: str, digest: str, source: str, context: str) -> None:
         """Say which data the run used.
@@ -461,8 +487,34 @@ class Run:
         from mlflow.data.sources import LocalArtifactDatasetSource
 
         data = MetaDataset(LocalArtifactDatasetSource(source), name=name, digest=digest[:36])
-        mlflow.log_input(data, context=context)
+        with _asking(self.uri):
+            mlflow.log_input(data, context=context)
         self.tags({f"data.{name}": digest})
+
+
+def _end(run: Run, status: str) -> None:
+    """Close a run in the store and, where it was opened in this process, in MLflow here."""
+    import mlflow
+
+    active = mlflow.active_run()
+    if active is not None and active.info.run_id == run.id:
+        mlflow.end_run(status)
+    else:
+        run.client.set_terminated(run.id, status)
+
+
+def _end_broken(run: Run, status: str, error: BaseException | None = None) -> None:
+    """Close the run of a job that failed or was stopped, as well as the store allows.
+
+    What the store says against it goes to the log: the user is to read why the job failed.
+    """
+    try:
+        _end(run, status)
+        if error is not None:
+            run.tags({"error": f"{type(error).__name__}: {error}"})
+    except Exception as fault:
+        told = fault if isinstance(fault, KerasbookError) else _no_answer(run.uri, fault)
+        logger.warning("MLflow run %s could not be closed as %s: %s", run.id, status, told)
 
 
 @contextlib.contextmanager
@@ -470,6 +522,8 @@ def tracked(
     path: str | os.PathLike, step: Step, inputs: Mapping[str, str] | None = None
 ) -> Iterator[Run]:
     """Open the MLflow run of a step; close it as FINISHED, FAILED or KILLED.
+
+    What the job itself raises comes through, whatever the store says as the run is closed.
 
     Args:
         path: the file that `prepare` wrote.
@@ -481,10 +535,11 @@ def tracked(
     place = _place(Path(path), step)
     import mlflow
 
-    client = _client(place.uri)
     key = _key(place.project, step.rule, step.name, step.experiment, step.seed)
     mark = fingerprint(step.settings, inputs or {})
-    _clear_the_way(client, place.experiment_id, key, mark)
+    with _asking(place.uri):
+        client = _client(place.uri)
+        _clear_the_way(client, place.experiment_id, key, mark)
     head, dirty = provenance.commit()
     tags = {
         KEY: key,
@@ -506,38 +561,37 @@ def tracked(
         **place.labels,
         **_own_process(),
     }
-    from mlflow.entities import Param
+    from mlflow.entities import Param, RunTag
 
     params = [Param(name, value) for name, value in flat(step.settings).items()]
     if step.seed is not None:
         params.append(Param("seed", str(step.seed)))
     started = time.monotonic()
-    status = "FAILED"
-    made = client.create_run(place.experiment_id, tags=tags, run_name=step.title)
-    run_id = made.info.run_id
-    open_run = Run(client, run_id)
+    with _asking(place.uri):
+        made = client.create_run(place.experiment_id, tags=tags, run_name=step.title)
+    open_run = Run(client, made.info.run_id, place.uri)
     try:
-        client.log_batch(run_id, params=params)
-        mlflow.start_run(run_id=run_id)
+        with _asking(place.uri):
+            client.log_batch(open_run.id, params=params)
+            mlflow.start_run(run_id=open_run.id)
         yield open_run
-        status = "FINISHED"
+        spent = {
+            "seconds": time.monotonic() - started,
+            "peak_memory_mb": provenance.peak_memory_mb(),
+        }
+        # The state again: another Snakemake that started meanwhile may have taken the run for
+        # dead. In one call with the metrics, as each call costs every job its time.
+        open_run._log(metrics=_metrics(spent, 0), tags=[RunTag(STATE, "current")])
+        with _asking(place.uri):
+            _end(open_run, "FINISHED")
     except (Terminated, KeyboardInterrupt):
-        status = "KILLED"
+        _end_broken(open_run, "KILLED")
         raise
     except BaseException as error:
-        open_run.tags({"error": f"{type(error).__name__}: {error}"})
+        _end_broken(open_run, "FAILED", error)
         raise
-    finally:
-        if status == "FINISHED":
-            open_run.metrics(
-                {
-                    "seconds": time.monotonic() - started,
-                    "peak_memory_mb": provenance.peak_memory_mb(),
-                }
-            )
-        client.set_terminated(run_id, status)  # before start_run, end_run would do nothing
-        mlflow.end_run(status)
-    _supersede(client, place.experiment_id, key, mark, run_id)
+    with _asking(place.uri):
+        _supersede(client, place.experiment_id, key, mark, open_run.id)
 
 
 def log_dense_model(weights_file: str | os.PathLike, example: Any) -> str:
@@ -576,7 +630,15 @@ def add_results(run: Run, run_id: str, values: Mapping[str, float]) -> None:
 
     A value that is there already is left; a value that changed (the run was
     evaluated anew) is logged at the next step, so no step holds two.
+
+    Raises:
+        KerasbookError: the store does not answer.
     """
+    with _asking(run.uri):
+        _add_results(run, run_id, values)
+
+
+def _add_results(run: Run, run_id: str, values: Mapping[str, float]) -> None:
     other = _run_or_none(run, run_id)
     if other is None:
         return
@@ -594,9 +656,14 @@ def add_results(run: Run, run_id: str, values: Mapping[str, float]) -> None:
 
 
 def add_artifact(run: Run, run_id: str, path: Path) -> None:
-    """Attach a file to a run that another job made."""
-    if _run_or_none(run, run_id) is not None:
-        run.client.log_artifact(run_id, str(path))
+    """Attach a file to a run that another job made.
+
+    Raises:
+        KerasbookError: the store does not answer.
+    """
+    with _asking(run.uri):
+        if _run_or_none(run, run_id) is not None:
+            run.client.log_artifact(run_id, str(path))
 
 
 def _run_or_none(run: Run, run_id: str) -> Any:
