@@ -1,5 +1,6 @@
 """The first page, and the table of every printed number."""
 
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -66,10 +67,14 @@ def index_of(pages: list[dict], ledger: list[Row], edition: str, reasons: dict[s
 
 
 def mlflow_command(uri: str) -> str:
-    """How a reviewer opens the runs."""
-    if uri.startswith("sqlite"):
-        return f"mlflow ui --backend-store-uri {uri} --host 127.0.0.1"
-    return f"open {uri}"
+    """How a reviewer opens the runs: a server in a browser, a database by MLflow's own server.
+
+    The name and password of a database are left out; who may read it knows them.
+    """
+    shown = provenance.shown_uri(uri)
+    if shown.startswith(("http://", "https://")):
+        return f"open {shown}"
+    return f"mlflow ui --backend-store-uri {shlex.quote(shown)} --host 127.0.0.1"
 
 
 def main(snakemake) -> None:
