@@ -613,6 +613,7 @@ def test_layers_that_do_not_fit_each_other_are_told(layers, expected):
     ("values", "expected"),
     [
         ({"mirror": "ftp://somewhere"}, "mirror: found 'ftp://somewhere'"),
+        ({"mirror": "ftp://me:s3cret@h/x"}, "mirror: found 'ftp://h/x'"),
         ({"tracking_uri": "./mlruns"}, "tracking_uri: found './mlruns'"),
     ],
 )

@@ -24,6 +24,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, field_validator
 
 from kerasbook.errors import KerasbookError
 from kerasbook.files import write_text
+from kerasbook.provenance import shown_uri
 from kerasbook.tracking import DEFAULT_URI
 from kerasbook.validation import Strict, nearest, read_yaml, retyped, validate
 
@@ -120,7 +121,7 @@ class Config(Strict):
     def _folder_or_web_address(cls, value: str | None) -> str | None:
         if value and "://" in value and not value.startswith(("http://", "https://")):
             raise ValueError(
-                f"found '{value}', expected a folder, or an address that starts with http:// or "
+                f"found '{shown_uri(value)}', expected a folder, or an address that starts with http:// or "
                 "https://."
             )
         return value
@@ -131,7 +132,7 @@ class Config(Strict):
         known = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql")
         if value and not value.startswith(known):
             raise ValueError(
-                f"found '{value}', expected an MLflow server (http://...) or a database "
+                f"found '{shown_uri(value)}', expected an MLflow server (http://...) or a database "
                 "(sqlite:///results/mlflow.db); MLflow no longer tracks into plain folders."
             )
         return value
