@@ -91,6 +91,37 @@ def test_a_file_of_another_size_is_not_taken_for_it(server, path, tmp_path):
     )
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_mirrors_file_of_the_right_size_and_other_content_is_not_taken_for_it(
+    server, path, tmp_path, there
+):
+    """Its download would fail in the middle of the run; where an address has it, it would not."""
+    url = server.serve(path, BODY, *([] if there else [Behaviour(status=404)]))
+    place = tmp_path / "mirror" / "set" / "data.h5"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(BODY[::-1])
+    found = missing(catalogue(entry(url)), ["set"], str(tmp_path / "mirror"), tmp_path)
+    if there:
+        assert found == {}
+    else:
+        assert faults(found)[str(place)].startswith("wrong digest: found MD5")
+        assert reason("set", found["set"]).endswith("cannot be had: HTTP 404 Not Found")
+
+
+@pytest.mark.parametrize("where", ["raw", "kept"])
+def test_what_was_downloaded_is_known_by_its_size_and_the_mirror_is_not_read(
+    tmp_path, monkeypatch, where
+):
+    one, raw = entry("http://127.0.0.1:1/x"), tmp_path / "raw"
+    own = {"raw": raw / "set" / "data.h5", "kept": kept_path(one, raw)}[where]
+    for place in (own, tmp_path / "mirror" / "set" / "data.h5"):
+        place.parent.mkdir(parents=True)
+        place.write_bytes(BODY)
+    own.with_name("data.h5.json").write_text("{}")
+    monkeypatch.setattr(availability, "require_file", lambda *_: pytest.fail("a file was read"))
+    assert missing(catalogue(one), ["set"], str(tmp_path / "mirror"), raw) == {}
+
+
 def test_a_file_that_no_download_brought_is_told(server, path, tmp_path):
     """Snakemake would remove it, to make it and its record anew."""
     gone = server.serve(path, b"", Behaviour(status=404))
@@ -285,7 +316,7 @@ def test_kaggle_with_an_account(kaggle, path, tmp_path, behaviour, told):
 
 
 @pytest.mark.book
-def test_a_whole_mirror_is_looked_through_at_once(mirror, tmp_path):
+def test_a_whole_mirror_is_right_and_looked_through_in_seconds(mirror, tmp_path):
     shipped = load_catalogue(ROOT / "config" / "datasets.yaml")
     names = [
         name
@@ -294,4 +325,4 @@ def test_a_whole_mirror_is_looked_through_at_once(mirror, tmp_path):
     ]
     began = time.monotonic()
     assert missing(shipped, names, str(mirror), tmp_path) == {}
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 20

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from kerasbook.verdicts import read_ledger
+from tests.misbehaving_server import Behaviour, MisbehavingServer
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +61,59 @@ def test_skip_without_any_data_tells_every_row_why(project):
     assert "mnist" in last_line(output)
     page = (project.folder / "results/book/index.html").read_text(encoding="utf-8")
     assert "mnist" in page
+
+
+def test_skip_leaves_out_the_part_of_a_chapter_whose_data_is_missing(project):
+    """Chapter 4.2 has experiments of Kaggle's tables, and some that use no data."""
+    told = ["missing_data=skip", "chapters=[ch02]", "seeds=[1]"]
+    output = project.succeed("-n", *BOOK, *told)
+    assert "results/book/ch02_theano/symbolic/seed" in output
+    assert "results/book/ch02_theano/report.html" in output
+    assert "otto_logreg" not in output
+    assert "download_file" not in output
+
+
+def test_skip_runs_the_part_of_a_chapter_whose_data_is_there(project):
+    told = ["missing_data=skip", "chapters=[ch02]", "seeds=[1]"]
+    output = project.succeed("-c2", *BOOK, *told)
+    rows = rows_of(project)
+    left_out = [name for name in ledger_of("ch02") if "otto" in name]
+    for name in ledger_of("ch02"):
+        if name in left_out:
+            assert rows[name]["verdict"] == "not run"
+            assert "otto" in rows[name]["reason"]
+        else:
+            assert rows[name]["verdict"] != "not run"
+    assert 0 < len(left_out) < len(ledger_of("ch02"))
+    assert last_line(output).startswith(f"{len(left_out)} printed numbers are not run")
+    page = (project.folder / "results/book/ch02_theano/report.html").read_text(encoding="utf-8")
+    assert "train.csv.zip and 1 more of the data set otto cannot be had" in page
+
+
+def test_skip_takes_a_damaged_file_of_the_mirror_for_missing(project, tmp_path):
+    """It has the right size: its download would fail, and there would be no index."""
+    (tmp_path / "mirror" / "ann").mkdir(parents=True)
+    (tmp_path / "mirror" / "ann" / "intro_to_ann.csv").write_bytes(bytes(13236))
+    told = ["missing_data=skip", "chapters=[ch01]", f"mirror={tmp_path / 'mirror'}"]
+    output = project.succeed("-c1", *BOOK, *told)
+    rows = rows_of(project)
+    assert {rows[name]["verdict"] for name in ledger_of("ch01")} == {"not run"}
+    assert "intro_to_ann" in last_line(output)
+
+
+def test_skip_asks_once_and_does_not_stop_for_an_address_that_was_there(project):
+    """What fails later fails as a job does: no message says to set what is set already."""
+    gone = Behaviour(status=404)
+    with MisbehavingServer() as server:
+        path = "ann/intro_to_ann.csv"
+        server.serve(path, bytes(13236), Behaviour(times=1), gone)
+        told = ["missing_data=skip", "chapters=[ch01]", f"mirror={server.address}"]
+        patience = "download={retries: 0}"
+        status, output = project.run("-c1", *BOOK, *told, patience, no_proxy="127.0.0.1")
+        assert [method for method, at in server.methods if at == f"/{path}"] == ["HEAD", "GET"]
+    assert status != 0
+    assert "Nothing was run" not in output
+    assert "found no source that gives this file" in output
 
 
 @pytest.mark.book

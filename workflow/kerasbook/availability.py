@@ -14,8 +14,10 @@ from kerasbook.download import (
     fault_of_file,
     how_to_get,
     kept_path,
+    require_file,
     sources,
 )
+from kerasbook.errors import KerasbookError
 
 # Asking ends after this many times the timeout of one answer: looking up a server's name
 # knows no timeout of its own, and an address may redirect.
@@ -58,8 +60,9 @@ def missing(
 ) -> dict[str, Missing]:
     """The data sets that a download would not get, by name; empty if all can be had.
 
-    A file that was downloaded, or lies in the mirror folder, is known by its size and asks
-    no network. For the others every address is asked at once, for its headers alone.
+    A file that was downloaded is known by its size, and one in the mirror folder by its
+    digest; they ask no network. For the others every address is asked at once, for its headers
+    alone: what it holds is known when it is there.
 
     Args:
         names: data sets of the catalogue. Bundled ones are never missing.
@@ -111,13 +114,31 @@ def _faults_here(
     if fault is None and not downloaded.with_name(f"{entry.name}.json").is_file():
         # Snakemake makes both files or none, and would remove this one first.
         fault = "there, but not by a download; put it into a mirror folder instead"
-    faults = [(downloaded, fault), *((path, fault_of_file(path, entry)) for path in folders)]
+    faults = [(downloaded, fault)]
     fault = fault_of_file(kept, entry)
     if fault != NO_SUCH_FILE:
-        faults.insert(1, (kept, fault))
+        faults.append((kept, fault))
+    if all(fault for _, fault in faults):
+        faults += [(path, _fault_of_content(path, entry)) for path in folders]
     if not all(fault for _, fault in faults):
         return []
     return [(str(path), fault) for path, fault in faults]
+
+
+def _fault_of_content(path: Path, entry: FileEntry) -> str | None:
+    """Why a file of a mirror folder is not the one of the catalogue; None if it is.
+
+    Its size alone would let a damaged file pass, and stop the run at its download. So all of it
+    is read, but only while it waits to be downloaded: two seconds for the largest, of 860 MB.
+    """
+    fault = fault_of_file(path, entry)
+    if fault is not None:
+        return fault
+    try:
+        require_file(path, entry)
+    except KerasbookError as error:
+        return str(error.__cause__)  # what was found, without the advice for a download
+    return None
 
 
 def _asked(asked: Mapping[Key, tuple[str, FileEntry]], timeout: float) -> dict[Key, str | None]:

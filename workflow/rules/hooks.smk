@@ -38,6 +38,8 @@ def call_tracking(action):
 
 def stop_where_data_is_missing():
     """One message, before the first job, of all that is to be fetched and cannot be had."""
+    if PLAN.settings.config.missing_data == "skip":
+        return  # common.smk has asked, and left out what could not be had then
     wanted = {
         job.wildcards.dataset
         for job in workflow.dag.needrun_jobs()
