@@ -5,27 +5,22 @@ import textwrap
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
-from matplotlib.textpath import TextPath
 
 from chapters.ch02_theano import logistic
 from chapters.ch02_theano.graphs import CONSTANT, INPUT, RESULT, Graph, Place, placed, unpacked
 from kerasbook import plots, steps
+from kerasbook.diagrams import BOX, arrow, box, box_width, label
 from kerasbook.figures import absent
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
-# Inches and points, of the graphs.
-LEVEL, BOX, TYPE = 0.43, 0.24, 8.0
-NEEDED = 0.16  # of a box beside its label
+LEVEL = 0.43  # inches from a row of a graph to the next
 REACH = 60  # log odds up to which the loss is drawn
 REGRESSIONS = ("otto_logreg_1step", "otto_logreg", "otto_logreg_1step_unrewritten")
 
 
 def box_widths(graph: Graph) -> np.ndarray:
     """Inches that each node's box needs for its label, (n,)."""
-    texts = [TextPath((0, 0), str(one), size=TYPE) for one in graph.labels]
-    inches = [text.get_extents().width / 72 for text in texts]
-    return np.maximum(np.array(inches) + NEEDED, BOX)
+    return np.array([box_width(str(one)) for one in graph.labels])
 
 
 def draw_graph(axes: Axes, graph: Graph, place: Place, widths: np.ndarray) -> None:
@@ -37,37 +32,14 @@ def draw_graph(axes: Axes, graph: Graph, place: Place, widths: np.ndarray) -> No
         # An arrow ends at a box, not in its middle.
         points[0, 1] += BOX / 2
         points[-1, 1] -= BOX / 2
-        axes.plot(*points[:-1].T, color=plots.INK, linewidth=0.8, alpha=0.6)
-        axes.annotate(
-            "",
-            points[-1],
-            points[-2],
-            arrowprops={
-                "arrowstyle": "-|>,head_length=0.28,head_width=0.13",
-                "color": plots.INK,
-                "alpha": 0.6,
-                "linewidth": 0.8,
-                "shrinkA": 0,
-                "shrinkB": 0,
-            },
-        )
-    for index, (label, kind) in enumerate(zip(graph.labels, graph.kinds)):
-        x, y, width = place.x[index], place.y[index] * LEVEL, widths[index]
-        if kind != CONSTANT:
-            axes.add_patch(
-                FancyBboxPatch(
-                    (x - width / 2, y - BOX / 2),
-                    width,
-                    BOX,
-                    boxstyle="round,pad=0,rounding_size=0.05",
-                    facecolor=plots.PAPER,
-                    edgecolor=colours.get(kind, plots.INK),
-                    linewidth=1.4 if kind in colours else 0.8,
-                    linestyle="--" if index in unused else "-",
-                    zorder=3,
-                )
-            )
-        axes.text(x, y, str(label), ha="center", va="center_baseline", fontsize=TYPE, zorder=4)
+        arrow(axes, points)
+    for index, (text, kind) in enumerate(zip(graph.labels, graph.kinds)):
+        x, y = place.x[index], place.y[index] * LEVEL
+        if kind == CONSTANT:
+            label(axes, x, y, str(text))
+            continue
+        colour = colours.get(kind, plots.INK)
+        box(axes, x, y, str(text), width=widths[index], colour=colour, dashed=index in unused)
 
 
 @plots.styled
