@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from chapters.ch09_unsupervised import figures
 from kerasbook import plots, steps
 from kerasbook.figures import absent, compared
 from kerasbook.reporting import ChapterFigure, Results, write_report
@@ -25,6 +26,34 @@ def spread(results: Results, names: Sequence[str], metric: str) -> str:
 
 
 # ------------------------------------------------------------------- the autoencoder
+
+
+def structure(results: Results) -> ChapterFigure:
+    """A digit on its way through the autoencoder."""
+    names = results.those_run(AUTOENCODERS)
+    name, title = "structure", "Through the bottleneck and back"
+    pictures = results.data_of("mnist")
+    if not names or pictures is None:
+        return absent(results, name, title)
+    told = results.experiments[names[0]]
+    seed = results.seeds(names[0])[0]
+    kept = results.predictions(names[0], seed)
+    picture = pictures["x_test"][0] / 255
+    pixels, n = picture.size, told["settings"]["codes"]
+    weights = results.record(names[0], seed)["parameters"]
+    digit = int(pictures["y_test"][0])
+    return ChapterFigure(
+        name,
+        title,
+        f"The first test picture (digit {digit}), its {n:,} codes, the larger the darker, and the "
+        f"picture that is drawn from them; by '{told['title']}', seed {seed}. The encoder is a "
+        "layer of rectified linear units, the decoder one of sigmoid units. Together they have "
+        f"{weights:,} weights and biases. No label is needed: the picture itself is the answer.",
+        f"From left to right: a picture of the digit {digit}, {pixels:,} pixels; an encoder that "
+        f"narrows; a column of {n:,} codes; a decoder that widens; and a picture of {pixels:,} "
+        "pixels. Dashed arrows lead from the loss to both pictures.",
+        figures.structure(picture, kept["codes"][0], kept["back"][0].reshape(picture.shape)),
+    )
 
 
 def autoencoder_curves(results: Results) -> ChapterFigure:
@@ -398,6 +427,7 @@ def sentence_ladder(results: Results) -> ChapterFigure:
 def figures_of(results: Results) -> list[ChapterFigure]:
     """All figures, in the order of the page."""
     return [
+        structure(results),
         autoencoder_curves(results),
         reconstructions(results),
         samples(results),

@@ -31,6 +31,7 @@ use rule stage_report as ch09_report with:
         **figures(
             "ch09",
             [
+                "structure",
                 "autoencoder_curves",
                 "reconstructions",
                 "samples",
