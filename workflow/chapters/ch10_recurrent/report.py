@@ -84,15 +84,79 @@ def lengths(results: Results) -> ChapterFigure:
     )
 
 
-def following(results: Results) -> ChapterFigure:
-    """A test review, word by word, as the networks of the exercise read it."""
-    title = "One review, word by word"
-    names = [
+def exercises(results: Results) -> list[str]:
+    """The networks of the exercise that read the same: words and marks."""
+    return [
         name
         for name in results.of_task("sentiment")
         if results.experiments[name]["variant"] == "exercise"
-        and results.experiments[name]["settings"]["marks"]  # so that all read the same
+        and results.experiments[name]["settings"]["marks"]
     ]
+
+
+def unrolled(results: Results) -> ChapterFigure:
+    """The first network's layer with its loop, and step by step."""
+    name, title = "unrolled", "One layer, as many steps as words"
+    names = results.of_task("sentiment")
+    if not names:
+        return absent(results, name, title)
+    settings = results.experiments[names[0]]["settings"]
+    cell, words = settings["cell"], settings["words"]
+    units, embedding = settings["units"], settings["embedding"]
+    weights = figures.cell_weights(cell, units, embedding)
+    return ChapterFigure(
+        name,
+        title,
+        f"The {figures.CELLS[cell]} layer of '{results.experiments[names[0]]['title']}': left with "
+        f"its loop, right drawn once for each of the {words} words of a row. A word comes as "
+        f"{embedding} numbers, the state has {units} and begins with zeros. Only the last state "
+        "goes on, to the one unit that gives the probability; the gradient (dashed) goes the "
+        "whole way back.",
+        "Left: a cell that reads a word and whose state leads back into it. Right: cells in a row "
+        f"for words 1 to {words}, from each an arrow to the next one, and from the last one to "
+        f"the output. A frame around all of them says that they share {weights:,} weights.",
+        figures.unrolled(words, weights),
+    )
+
+
+def cells(results: Results) -> ChapterFigure:
+    """What is inside of the exercise's three cells."""
+    name, title = "cells", "Inside the cells"
+    found = {}
+    for one in exercises(results):
+        found.setdefault(results.experiments[one]["settings"]["cell"], one)
+    if not found:
+        return absent(results, name, title)
+    settings = {cell: results.experiments[one]["settings"] for cell, one in found.items()}
+    weights = {
+        cell: figures.cell_weights(cell, one["units"], one["embedding"])
+        for cell, one in settings.items()
+    }
+    listed = "; ".join(f"{figures.CELLS[cell]} {count:,}" for cell, count in weights.items())
+    kinds = {
+        "simple_rnn": "SimpleRNN: the proposal is the new state.",
+        "lstm": "LSTM: forget gate times old memory, plus input gate times proposal, is the new "
+        "memory; output gate times its tanh is the new state.",
+        "gru": "GRU: the new state lies between the proposal and the old state, as the update "
+        "gate says; the reset gate says how much of the old state the proposal sees.",
+    }
+    return ChapterFigure(
+        name,
+        title,
+        "One step of each recurrent layer of the exercise, from below upwards. A box is a layer "
+        "with weights: a gate (purple outline) gives numbers between 0 and 1 (sigmoid), a "
+        "proposal between -1 and 1 (tanh). Rings act on each number by itself and have no "
+        "weights. In Keras the GRU's reset gate acts after the weights of the state, not before. "
+        f"Weights and biases of the layers: {listed}.",
+        " ".join(kinds[cell] for cell in weights) + f" Weights and biases: {listed}.",
+        figures.cells(weights),
+    )
+
+
+def following(results: Results) -> ChapterFigure:
+    """A test review, word by word, as the networks of the exercise read it."""
+    title = "One review, word by word"
+    names = exercises(results)
     data = results.data_of("imdb")
     if not names or data is None:
         return absent(results, "following", title)
@@ -198,9 +262,11 @@ def known_words(results: Results) -> ChapterFigure:
 def all_figures(results: Results) -> list[ChapterFigure]:
     """The chapter's figures, in the order of the text."""
     return [
+        unrolled(results),
         accuracy(results),
         curves(results),
         lengths(results),
+        cells(results),
         following(results),
         character_loss(results),
         known_words(results),

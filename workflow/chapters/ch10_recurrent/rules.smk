@@ -30,7 +30,16 @@ use rule stage_report as ch10_report with:
         **pages("ch10"),
         **figures(
             "ch10",
-            ["accuracy", "curves", "lengths", "following", "character_loss", "known_words"],
+            [
+                "unrolled",
+                "accuracy",
+                "curves",
+                "lengths",
+                "cells",
+                "following",
+                "character_loss",
+                "known_words",
+            ],
         ),
     wildcard_constraints:
         chapter="ch10_recurrent",
