@@ -5,12 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from chapters.ch11_lstm_text import figures
+from chapters.ch11_lstm_text.sampling import SAMPLERS
 from kerasbook import plots, steps
+from kerasbook.characters import decode
 from kerasbook.figures import absent
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
 PRINTED_CLASSIFIERS = ("one_hot_lstm", "tfidf_lstm")
 LINEAR = "tfidf_linear"
+WRITTEN = 3  # characters of the drawing of how a network writes
 LEFT = {
     "nonzero_whole": "whole rows",
     "nonzero_last_columns": "their last columns",
@@ -172,6 +176,38 @@ def words(results: Results) -> ChapterFigure:
     )
 
 
+def chain(results: Results) -> ChapterFigure:
+    """How a window is read, and how it moves on over what a network wrote."""
+    name, title = "chain", "Reading a window, writing one character"
+    names, data = results.of_task("characters"), results.data_of("blogs")
+    if not names or data is None:
+        return absent(results, name, title)
+    losses = {one: results.value(one, "text_loss")["mean"] for one in names}
+    shown = min(names, key=lambda one: np.nan_to_num(losses[one], nan=np.inf))
+    told, seed = results.experiments[shown], results.seeds(shown)[0]
+    kept = results.predictions(shown, seed)
+    size, start = told["settings"]["window"], int(kept["starts"][-1])
+    window = decode(data["characters"][start : start + size], data["alphabet"])
+    last = kept["samples"][-1][SAMPLERS.index("as printed")][-1]
+    written = decode(last[:WRITTEN], data["alphabet"])
+    diversity = told["settings"]["diversities"][-1]
+    return ChapterFigure(
+        name,
+        title,
+        f"Above: an LSTM reads {size} characters, one after the other, and begins with zeros. In "
+        "each cell the gate f (forget) says how much of the memory stays, i (input) how much of "
+        "what is new is added, o (output) how much of it is handed on as the state. The last "
+        "state alone says, through a softmax, which character comes next. Below: what is drawn "
+        "(shaded) joins the window, which moves on by one and loses its first character. So "
+        f"'{told['title']}', of these networks the one with the lowest loss over the text, went on "
+        f"from a place of the text (seed {seed}, last epoch, diversity {diversity:g}).",
+        f"A chain of cells over {size} characters, each cell with gates f, i and o, a line of "
+        "memory and a line of state, then a softmax. Below it windows, each one character "
+        f"further on: from {window!r} the network goes on with {written!r}.",
+        figures.chain(window, written),
+    )
+
+
 def loss(results: Results) -> ChapterFigure:
     """The character networks' loss by epoch."""
     title = "Learning to write: loss by epoch"
@@ -250,6 +286,7 @@ def figures_of(results: Results) -> list[ChapterFigure]:
         padding(results),
         ladder(results),
         words(results),
+        chain(results),
         loss(results),
         known_words(results),
     ]

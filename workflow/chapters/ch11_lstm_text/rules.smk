@@ -33,7 +33,7 @@ use rule stage_report as ch11_report with:
         **pages("ch11"),
         **figures(
             "ch11",
-            ["curves", "ladder", "padding", "words", "loss", "known_words"],
+            ["curves", "ladder", "padding", "words", "chain", "loss", "known_words"],
         ),
     wildcard_constraints:
         chapter="ch11_lstm_text",
