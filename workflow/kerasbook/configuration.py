@@ -121,8 +121,8 @@ class Config(Strict):
     def _folder_or_web_address(cls, value: str | None) -> str | None:
         if value and "://" in value and not value.startswith(("http://", "https://")):
             raise ValueError(
-                f"found '{shown_uri(value)}', expected a folder, or an address that starts with http:// or "
-                "https://."
+                f"found '{shown_uri(value)}', expected a folder, or an address that starts with "
+                "http:// or https://."
             )
         return value
 
