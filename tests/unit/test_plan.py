@@ -139,7 +139,12 @@ def test_data_of_another_kind_of_use_takes_its_experiment_along(monkeypatch):
     plan = Plan(settings, catalogue)
     of = SimpleNamespace(chapter=CH07, experiment="conv")
     assert plan.raw_of(of) == ["data/raw/intro_to_ann/intro_to_ann.csv"]
-    assert plan.raw_of(SimpleNamespace(chapter=CH07, experiment="conv_dense")) == []
+    assert plan.raw_records_of(of) == ["data/raw/intro_to_ann/intro_to_ann.csv.json"]
+    other = SimpleNamespace(chapter=CH07, experiment="conv_dense")
+    assert plan.raw_of(other) == plan.raw_records_of(other) == []
+    # The page tells of them too, once for all experiments.
+    assert plan.report_inputs(of)["raw_records"] == plan.raw_records_of(of)
+    assert plan.report_inputs(SimpleNamespace(chapter="ch06_mnist_explored"))["raw_records"] == []
     assert "data/raw/intro_to_ann/intro_to_ann.csv" in plan.targets("download", "ch07")
     left = Plan(settings, catalogue, {"intro_to_ann": "gone"})
     assert left.absent["ch07"] == {"conv": "gone"}
@@ -208,6 +213,18 @@ def test_readers_of_raw_files_make_no_training_run_again():
     for room in sorted(Path("workflow/chapters").glob("ch*")):
         names = {Path(file).name for file in code_of(room / "train.py")}
         assert not names & readers, f"{room.name}: {names & readers}"
+
+
+def test_runs_that_read_raw_files_have_the_records_beside_them():
+    """`raw_digests` compares them: the train rule of such a chapter names both."""
+    chapters = load_settings({"edition": "book"}).chapters.values()
+    rooms = [one.slug for one in chapters if any(e.raw_data() for e in one.experiments.values())]
+    assert len(rooms) >= 2
+    for room in rooms:
+        folder = Path("workflow/chapters") / room
+        rule = (folder / "rules.smk").read_text(encoding="utf-8")
+        assert "raw=PLAN.raw_of,\n        raw_records=PLAN.raw_records_of," in rule
+        assert "raw_digests(snakemake)" in (folder / "train.py").read_text(encoding="utf-8")
 
 
 IMPORTS = {

@@ -9,7 +9,7 @@ import pytest
 
 from kerasbook.arrays import save_npz
 from kerasbook.errors import KerasbookError
-from kerasbook.reporting import Results, judged_rows, render_text
+from kerasbook.reporting import Results, downloads, judged_rows, render_text
 from kerasbook.verdicts import Row
 
 SLUG = "ch09_unsupervised"
@@ -222,3 +222,27 @@ def test_what_is_printed_by_epoch_stands_beside_the_books_data_alone(made):
     elsewhere = made("bundled")
     elsewhere.ledger = rows
     assert elsewhere.printed_history() == {}
+
+
+def test_what_runs_read_as_it_was_downloaded_is_told_with_licence_and_source(tmp_path, monkeypatch):
+    monkeypatch.chdir(LEDGER.parents[1])
+    names = {"imagenet_classes": "imagenet_class_index.json", "glove": "glove.6B.zip"}
+    records = []
+    for number, (dataset, file) in enumerate(names.items()):
+        record = {
+            "dataset": dataset, "file": file, "source": "mirror: x", "bytes": 7, "sha256": "ab",
+            "content_sha256": f"c{number}", "seconds": 1.0,
+        }  # fmt: skip
+        records.append(tmp_path / f"{file}.json")
+        records[-1].write_text(json.dumps(record))
+    classes, glove = downloads(records)
+    assert (classes["dataset"], classes["file"]) == next(iter(names.items()))
+    assert (classes["digest"], glove["digest"]) == ("c0", "c1")
+    assert (glove["bytes"], glove["sha256"], glove["source"]) == (7, "ab", "mirror: x")
+    assert "Public Domain" in glove["licence"]
+    assert glove["title"] and glove["citation"]
+    assert set(classes) == {
+        "dataset", "digest", "title", "licence", "citation", "file", "bytes", "sha256",
+        "content_sha256", "source",
+    }  # fmt: skip
+    assert downloads([]) == []

@@ -137,6 +137,10 @@ class Plan:
         experiment = self.chapter(wildcards.chapter).experiments[wildcards.experiment]
         return [file for name in experiment.raw_data() for file in self._downloads(name)]
 
+    def raw_records_of(self, wildcards: Any) -> list[str]:
+        """The records of the downloads of `raw_of`, in the same order."""
+        return [f"{file}.json" for file in self.raw_of(wildcards)]
+
     def start_of(self, wildcards: Any) -> list[str]:
         """The model folder that an experiment's runs start from; none for most experiments."""
         chapter = self.chapter(wildcards.chapter)
@@ -203,10 +207,13 @@ class Plan:
             "metrics": metrics,
             "evaluated": [str(Path(file).with_name("evaluate.json")) for file in metrics],
         }
+        raw_records: dict[str, None] = {}  # each once, however many experiments read it
         for name in entry.experiments:
             of = SimpleNamespace(chapter=entry.slug, experiment=name)
             for key, files in self.runs_of(of).items():
                 inputs.setdefault(key, []).extend(files)
+            raw_records |= dict.fromkeys(self.raw_records_of(of))
+        inputs["raw_records"] = list(raw_records)
         stems = [self.processed.format(chapter=entry.slug, dataset=one) for one in entry.datasets]
         inputs["data"] = [f"{stem}.npz" for stem in stems]
         inputs["about"] = [f"{stem}.json" for stem in stems]

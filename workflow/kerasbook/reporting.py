@@ -15,6 +15,7 @@ import numpy as np
 
 from kerasbook import provenance
 from kerasbook.arrays import load_npz
+from kerasbook.catalogue import load_catalogue
 from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json, write_json, write_text
 from kerasbook.steps import step_of
@@ -447,13 +448,40 @@ def _made_here(about: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _provenance(results: Results, tracking_file: str) -> dict[str, Any]:
+def downloads(records: Iterable[str | Path]) -> list[dict[str, Any]]:
+    """What the page tells of files that runs read as they were downloaded, such as weights.
+
+    Args:
+        records: those of the downloads.
+    """
+    catalogue = load_catalogue(Path("config/datasets.yaml"))
+    rows = []
+    for record in map(read_json, records):
+        about = catalogue.get(record["dataset"])
+        rows.append(
+            {
+                "dataset": record["dataset"],
+                "digest": record["content_sha256"],
+                "title": about.title,
+                "licence": about.licence,
+                "citation": about.citation,
+                "file": record["file"],
+                "bytes": record["bytes"],
+                "sha256": record["sha256"],
+                "content_sha256": record["content_sha256"],
+                "source": record["source"],
+            }
+        )
+    return rows
+
+
+def _provenance(results: Results, snakemake: Any) -> dict[str, Any]:
     head, dirty = provenance.commit()
     return {
         "generated": provenance.now(),
         "commit": head,
         "dirty": dirty,
-        "tracking_uri": read_json(tracking_file)["uri"],
+        "tracking_uri": read_json(snakemake.params.tracking)["uri"],
         "mlflow_experiment": f"{results.edition}/{results.slug}",
         "machine": provenance.machine(),
         "versions": provenance.versions(),
@@ -468,7 +496,8 @@ def _provenance(results: Results, tracking_file: str) -> dict[str, Any]:
             }
             for about in results.about
             for file in about["files"] or [_made_here(about)]
-        ],
+        ]
+        + downloads(snakemake.input.raw_records),
         "steps": _jobs(results),
     }
 
@@ -607,7 +636,7 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
             "absent": results.absent,
             "figures": shown,
             "faults": _faults(results),
-            "provenance": _provenance(results, snakemake.params.tracking),
+            "provenance": _provenance(results, snakemake),
         }
         folder = Path(snakemake.output.html).parent
         write_text(snakemake.output.html, html.render_chapter(page, folder))

@@ -11,6 +11,7 @@ use rule stage_train as ch08_train with:
     input:
         unpack(PLAN.data_of),
         raw=PLAN.raw_of,
+        raw_records=PLAN.raw_records_of,
         code=PLAN.code("train"),
         start=PLAN.start_of,
     output:

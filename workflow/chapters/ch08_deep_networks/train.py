@@ -11,6 +11,7 @@ from kerasbook import models, pictures, steps
 from kerasbook.arrays import read_processed
 from kerasbook.errors import KerasbookError
 from kerasbook.files import write_json
+from kerasbook.raw import raw_digests
 from kerasbook.tracking import tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
 from kerasbook.validation import nearest
@@ -247,7 +248,8 @@ def main(snakemake) -> None:
     if task != "architectures":  # which leaves Keras to other processes
         models.set_up_keras(snakemake.threads).utils.set_random_seed(step.seed)
     data, about = read_processed(snakemake)
-    with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
+    raw = raw_digests(snakemake)
+    with tracked(snakemake.params.tracking, step, {"data": about["digest"], **raw}) as run:
         run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
         if task == "pretraining":
             pretrain(snakemake, step, run, data)

@@ -7,6 +7,11 @@ use rule stage_preprocess as ch09_preprocess with:
 
 
 use rule stage_train as ch09_train with:
+    input:
+        unpack(PLAN.data_of),
+        raw=PLAN.raw_of,
+        raw_records=PLAN.raw_records_of,
+        code=PLAN.code("train"),
     output:
         model=directory(f"{PLAN.run}/model"),
         history=f"{PLAN.run}/history.tsv",

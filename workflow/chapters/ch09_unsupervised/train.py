@@ -10,6 +10,7 @@ import numpy as np
 from chapters.ch09_unsupervised import autoencoding, sentences
 from kerasbook import models, steps, texts
 from kerasbook.arrays import read_processed, save_npz
+from kerasbook.raw import raw_digests
 from kerasbook.tracking import tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
 
@@ -339,7 +340,8 @@ def main(snakemake) -> None:
     task = step.settings["task"]
     keras = models.set_up_keras(snakemake.threads) if task in WITH_KERAS else None
     data, about = read_processed(snakemake)
-    with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
+    raw = raw_digests(snakemake)
+    with tracked(snakemake.params.tracking, step, {"data": about["digest"], **raw}) as run:
         run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
         if keras is not None:
             keras.utils.set_random_seed(step.seed)
