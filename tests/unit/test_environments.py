@@ -35,7 +35,7 @@ def imports_of(folder: Path) -> set[str]:
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names.add(node.module.split(".")[0])
-    own = {"kerasbook", "chapters", "benchmarks", "envs", "tests"}
+    own = {"kerasbook", "chapters", "scripts", "benchmarks", "envs", "tests"}
     return names - set(sys.stdlib_module_names) - own
 
 
