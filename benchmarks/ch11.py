@@ -42,7 +42,7 @@ network = CharacterNetwork(
 writer = sampling.Writer(model, ids, {WINDOW}, 400, [0.2, 0.4, 0.6, 0.8])
 order = np.random.default_rng([1, 1]).permutation(window_starts(len(ids), {WINDOW}))
 network.learn_epoch(ids, {WINDOW}, order[: 300 * {BATCH}], {BATCH})
-model.set_weights(network.weights)
+model.set_weights(network.keras_weights)
 writer.write(1, 1)
 """
 
@@ -76,7 +76,7 @@ def _plain(shape: tuple[int, ...], symbols: int):
     model = keras.Sequential(
         [
             keras.Input(shape),
-            keras.layers.LSTM(UNITS, recurrent_activation=CHARACTERS["gates"]),
+            keras.layers.LSTM(UNITS, recurrent_activation="hard_sigmoid"),
             keras.layers.Dense(symbols, activation="softmax"),
         ]
     )

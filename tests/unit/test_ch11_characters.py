@@ -71,6 +71,40 @@ def test_an_epoch_is_that_of_keras(keras, text, loss, optimizer, gates):
     np.testing.assert_allclose(network.probabilities(x), predicted, atol=1e-5)
 
 
+def test_gates_of_keras_1_learn_as_keras_with_its_formula_and_leave_a_model_of_today(keras, text):
+    ids, alphabet = text
+    gates = "hard_sigmoid_keras_1"
+    saved = a_model(keras, text, gates)
+    saved.set_weights([3 * one for one in saved.get_weights()])
+
+    def keras_1(sums):
+        return keras.ops.clip(0.2 * sums + 0.5, 0.0, 1.0)
+
+    model = keras.Sequential(
+        [
+            keras.Input((WINDOW,), dtype="int32"),
+            one_hot_layer(len(alphabet)),
+            keras.layers.LSTM(UNITS, recurrent_activation=keras_1),
+            keras.layers.Dense(len(alphabet)),
+            keras.layers.Activation("softmax"),
+        ]
+    )
+    model.set_weights(saved.get_weights())
+    model.compile(loss="categorical_crossentropy", optimizer=models.optimizer(RMSPROP))
+    network = CharacterNetwork(saved.get_weights(), "categorical_crossentropy", RMSPROP, gates)
+    order = window_starts(len(ids), WINDOW)[: 6 * BATCH]
+    network.learn_epoch(ids, WINDOW, order, BATCH)
+    x, y = windows(ids, WINDOW)[order].astype(np.int32), one_hot(ids[order + WINDOW], len(alphabet))
+    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
+    for ours, theirs in zip(network.weights, model.get_weights()):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    said = network.probabilities(windows(ids, WINDOW)[:50])
+    saved.set_weights(network.keras_weights)
+    np.testing.assert_allclose(saved.predict(x[:50], verbose=0), said, atol=1e-5)
+    saved.set_weights(network.weights)  # the comparison can tell
+    assert np.abs(saved.predict(x[:50], verbose=0) - said).max() > 1e-3
+
+
 def test_the_repaired_step_is_not_the_printed_one(text, model):
     """The comparison above can tell: other settings lead elsewhere."""
     ids, _ = text

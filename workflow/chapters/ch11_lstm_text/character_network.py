@@ -23,14 +23,15 @@ FLOAT = np.float32
 # Keras's RMSprop.
 RHO = FLOAT(0.9)
 EPSILON = 1e-7
-# Keras 3's hard sigmoid rises from 0 at -3 to 1 at 3.
-HARD_SLOPE = FLOAT(1 / 6)
+# How steeply a gate that is a line rises from 0 to 1, 0 for a logistic one. Keras 3's hard sigmoid
+# rises from -3 to 3; that of Keras 1 rose from -2.5 to 2.5 (keras/backend/theano_backend.py).
+SLOPES = {"sigmoid": 0.0, "hard_sigmoid": 1 / 6, "hard_sigmoid_keras_1": 1 / 5}
 # Rows of a forward pass that is not followed by a backward one.
 FORWARD_ROWS = 1_000
 
 
 @compiled
-def _add_input(sums, table, characters, hard):
+def _add_input(sums, table, characters, slope):
     """Add each row's input, and prepare the gates.
 
     A logistic gate is a tanh of half its sum, moved and halved: the sum is halved. A hard gate
@@ -45,14 +46,14 @@ def _add_input(sums, table, characters, hard):
         for part in (0, 1, 3):
             for j in range(part * units, (part + 1) * units):
                 value = values[j] + given[j]
-                if hard:
-                    values[j] = max(zero, min(one, HARD_SLOPE * value + half))
+                if slope > zero:
+                    values[j] = max(zero, min(one, slope * value + half))
                 else:
                     values[j] = half * value
 
 
 @compiled
-def _update_cell(gates, before, cell, hard):
+def _update_cell(gates, before, cell, slope):
     """The gates' values, in place, and the new cell state.
 
     Args:
@@ -62,7 +63,7 @@ def _update_cell(gates, before, cell, hard):
     units = cell.shape[1]
     for row in range(len(cell)):
         values = gates[row]
-        if not hard:
+        if slope == FLOAT(0):
             for part in (0, 1, 3):
                 for j in range(part * units, (part + 1) * units):
                     values[j] = half * values[j] + half
@@ -71,16 +72,16 @@ def _update_cell(gates, before, cell, hard):
 
 
 @compiled
-def _slope(gate, hard):
+def _opening(gate, slope):
     """How fast a gate of this value opens with its sum."""
-    one = FLOAT(1)
-    if hard:
-        return HARD_SLOPE if FLOAT(0) < gate < one else FLOAT(0)
+    zero, one = FLOAT(0), FLOAT(1)
+    if slope > zero:
+        return slope if zero < gate < one else zero
     return gate * (one - gate)
 
 
 @compiled
-def _backward(gates, before, cell_tanh, from_output, from_cell, hard):
+def _backward(gates, before, cell_tanh, from_output, from_cell, slope):
     """Gradients of the sums, in place of the gates, and of the cell state before."""
     one = FLOAT(1)
     units = before.shape[1]
@@ -91,10 +92,10 @@ def _backward(gates, before, cell_tanh, from_output, from_cell, hard):
             new, let_out = values[2 * units + j], values[3 * units + j]
             tanh, output = cell_tanh[row, j], from_output[row, j]
             cell = from_cell[row, j] + output * let_out * (one - tanh * tanh)
-            values[j] = cell * new * _slope(let_in, hard)
-            values[units + j] = cell * before[row, j] * _slope(kept, hard)
+            values[j] = cell * new * _opening(let_in, slope)
+            values[units + j] = cell * before[row, j] * _opening(kept, slope)
             values[2 * units + j] = cell * let_in * (one - new * new)
-            values[3 * units + j] = output * tanh * _slope(let_out, hard)
+            values[3 * units + j] = output * tanh * _opening(let_out, slope)
             from_cell[row, j] = cell * kept
 
 
@@ -192,7 +193,8 @@ class CharacterNetwork:
             one-hot characters, in the order of `model.get_weights()`; copied.
         loss: a key of `LOSSES`.
         optimizer: an entry of `kerasbook.layers`, of the type sgd (without momentum) or rmsprop.
-        gates: `sigmoid` or `hard_sigmoid`, the LSTM layer's `recurrent_activation`.
+        gates: a key of `SLOPES`: `sigmoid` or `hard_sigmoid`, the LSTM layer's
+            `recurrent_activation`, or the hard sigmoid of Keras 1.
         floor: the least probability that the cross-entropy counts with; see `crossentropy`.
 
     Raises:
@@ -210,7 +212,7 @@ class CharacterNetwork:
         n_chars, units = _shape_of(weights)
         self.n_chars, self.units = n_chars, units
         self.loss, self.floor = LOSSES[loss], floor
-        self.hard = {"sigmoid": False, "hard_sigmoid": True}[gates]
+        self.slope = FLOAT(SLOPES[gates])
         self.step = optimizer_step(optimizer)
         # All weights in one row, so that the optimizer's step is a few array operations.
         self.flat = np.concatenate([np.ravel(one) for one in weights]).astype(FLOAT)
@@ -220,6 +222,19 @@ class CharacterNetwork:
         self.weights = _views(self.flat, shapes)
         self.gradients = _views(self.gradient, shapes)
         self._buffers: _Buffers | None = None
+
+    @property
+    def keras_weights(self) -> list[np.ndarray]:
+        """The weights of a Keras model that says the same, with today's gates.
+
+        A gate of Keras 1 is one of today's whose sum is 6/5 as large, so what feeds it is.
+        """
+        weights = [one.copy() for one in self.weights]
+        if self.slope == FLOAT(SLOPES["hard_sigmoid_keras_1"]):
+            gates = np.r_[: 2 * self.units, 3 * self.units : 4 * self.units]
+            for one in weights[:3]:  # kernel, recurrent kernel, bias
+                one[..., gates] *= FLOAT(SLOPES["hard_sigmoid_keras_1"] / SLOPES["hard_sigmoid"])
+        return weights
 
     def _room(self, length: int, rows: int) -> _Buffers:
         if self._buffers is None or self._buffers.outputs.shape[:2] != (length, rows):
@@ -237,10 +252,10 @@ class CharacterNetwork:
                 np.matmul(room.outputs[step - 1], recurrent, out=gates)
             else:
                 gates[:] = 0
-            _add_input(gates, table, given, self.hard)
-            sums = gates[:, 2 * self.units : 3 * self.units] if self.hard else gates
+            _add_input(gates, table, given, self.slope)
+            sums = gates[:, 2 * self.units : 3 * self.units] if self.slope else gates
             np.tanh(sums, out=sums)
-            _update_cell(gates, room.cells[step], room.cells[step + 1], self.hard)
+            _update_cell(gates, room.cells[step], room.cells[step + 1], self.slope)
             np.tanh(room.cells[step + 1], out=room.cell_tanh[step])
             np.multiply(gates[:, 3 * self.units :], room.cell_tanh[step], out=room.outputs[step])
         return room, room.outputs[-1] @ out + out_bias
@@ -256,7 +271,7 @@ class CharacterNetwork:
         for step in reversed(range(len(characters))):
             _backward(
                 room.gates[step], room.cells[step], room.cell_tanh[step], from_output, from_cell,
-                self.hard,
+                self.slope,
             )  # fmt: skip
             if step:
                 np.matmul(room.gates[step], recurrent.T, out=from_output)

@@ -38,14 +38,18 @@ def _head(settings: dict[str, Any], unroll: bool = False) -> list[Any]:
 
 
 def character_model(symbols: int, window: int, units: int, gates: str = "sigmoid") -> Any:
-    """Ids (n, window), one-hot, an LSTM, a softmax over the symbols (line 3466)."""
+    """Ids (n, window), one-hot, an LSTM, a softmax over the symbols (line 3466).
+
+    Keras has no hard sigmoid of Keras 1 any more: today's stands for it, with larger weights
+    (`CharacterNetwork.keras_weights`).
+    """
     import keras
 
     return keras.Sequential(
         [
             keras.Input((window,), dtype="int32"),
             one_hot_layer(symbols),
-            keras.layers.LSTM(units, recurrent_activation=gates),
+            keras.layers.LSTM(units, recurrent_activation=gates.removesuffix("_keras_1")),
             keras.layers.Dense(symbols),
             keras.layers.Activation("softmax"),
         ]

@@ -14,6 +14,10 @@ Gates = Annotated[
     Literal["sigmoid", "hard_sigmoid"],
     Field(description="What opens the LSTM's gates; hard_sigmoid was the default of Keras 1."),
 ]
+CharacterGates = Annotated[
+    Literal["sigmoid", "hard_sigmoid", "hard_sigmoid_keras_1"],
+    Field(description="What opens the gates; the hard sigmoid of Keras 1 was steeper by a fifth."),
+]
 Diversity = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -86,7 +90,7 @@ class Characters(_OfTexts):
 
     task: Literal["characters"]
     units: int = Field(ge=1, le=10_000)
-    gates: Gates
+    gates: CharacterGates
     window: int = Field(ge=1, le=1_000, description="Characters that the network sees.")
     loss: Literal["categorical_crossentropy", "mean_squared_error"]
     probability_floor: float = Field(

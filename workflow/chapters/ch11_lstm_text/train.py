@@ -173,7 +173,7 @@ def fit_characters(settings: dict, data: dict, seed: int, send: Any) -> tuple:
         before = time.monotonic()
         loss = network.learn_epoch(ids, window, order, settings["batch_size"])
         times.setdefault("fit_ms@1", (time.monotonic() - before) * 1000)
-        model.set_weights(network.weights)
+        model.set_weights(network.keras_weights)
         start, written = writer.write(seed, epoch)
         begun.append(start)
         samples.append(written.astype(ids.dtype))
