@@ -384,6 +384,7 @@ def arrays_of(smoke, chapter, folder):
         ("ch04", "network_784_30_10"),
         ("ch04", "network_784_30_10_scaled"),
         ("ch06", "mnist"),
+        ("ch10", "imdb_lstm_exercise"),
         ("ch07", "conv_conv_pool_dropout"),
         ("ch07", "batch_normalization_exercise"),
     ],
@@ -406,6 +407,10 @@ def test_the_model_loaded_by_its_uri_predicts_the_same(smoke, chapter, experimen
         pixels = data["x_test"].reshape(len(data["x_test"]), -1)
         given = model.predict(pixels.astype(np.float64)).argmax(axis=1)
         expected = told["digits"]
+    elif chapter == "ch10":
+        run_id = smoke.project.json(folder / "train.json")["run_id"]
+        words = int(smoke.project.client.get_run(run_id).data.params["words"])
+        given, expected = model.predict(data["x_test"][:, -words:]), told["probabilities"]
     else:
         given, expected = model.predict(scaled(data["x_test"])), told["probabilities"]
     given = np.asarray(given).reshape(expected.shape)

@@ -167,11 +167,11 @@ def main(snakemake) -> None:
         tempfile.TemporaryDirectory() as compiled,
         tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run,
     ):
+        run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
         with_pytensor.set_up(Path(compiled))
         if settings["task"] != "logistic_regression" or settings["tensorflow"]:
             with_tensorflow.set_up(snakemake.threads)
         if settings["task"] == "logistic_regression":
-            run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
             line, arrays, times, progress = regression(data, settings, step.seed, run)
             uri = log_line(folder / "weights.npz", line, data["x"][:2].astype(np.float64))
             parameters = len(line.weights) + 1

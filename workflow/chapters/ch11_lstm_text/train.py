@@ -231,7 +231,9 @@ def train_linear(snakemake: Any, step: Any, run: Any, data: dict) -> None:
     logged = mlflow.sklearn.log_model(
         model,
         name="model",
-        signature=mlflow.models.infer_signature(example.toarray(), model.predict_proba(example)),
+        signature=mlflow.models.infer_signature(example, model.predict_proba(example)),
+        input_example=example,
+        pyfunc_predict_fn="predict_proba",
         pip_requirements=[f"scikit-learn=={importlib.metadata.version('scikit-learn')}"],
     )
     n_weights = model.coef_.size + model.intercept_.size
