@@ -36,3 +36,4 @@ rule all:
     """Every selected chapter's page, and the index."""
     input:
         rules.index.output,
+        rules.errata.output,

@@ -251,12 +251,14 @@ def test_paired_effect_agrees_with_scipy():
 
 def test_paired_effect_pairs_by_seed_and_drops_what_has_no_partner():
     found = paired_effect({1: 1.0, 2: 2.0, 9: 50.0}, {2: 2.5, 1: 1.5, 4: -9.0})
-    assert found == {"effect": 0.5, "lower": 0.5, "upper": 0.5, "n": 2}
+    assert found == {
+        "before": 1.5, "after": 2.0, "effect": 0.5, "lower": 0.5, "upper": 0.5, "n": 2,
+    }  # fmt: skip
 
 
 def test_paired_effect_of_one_or_no_pair_has_no_interval():
     assert paired_effect({1: 1.0}, {1: 3.0}) == {
-        "effect": 2.0, "lower": None, "upper": None, "n": 1,
+        "before": 1.0, "after": 3.0, "effect": 2.0, "lower": None, "upper": None, "n": 1,
     }  # fmt: skip
     assert paired_effect({1: 1.0}, {2: 3.0})["effect"] is None
     assert paired_effect({}, {})["n"] == 0

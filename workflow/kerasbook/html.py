@@ -521,6 +521,26 @@ def _fault_view(fault: Mapping) -> dict:
     return view
 
 
+def _erratum_view(row: Mapping) -> dict:
+    """A fault on the page over all chapters."""
+    view = {
+        **_fault_view({**row, "id": row["fault"]}),
+        "anchor": f"{row['chapter']}-{row['fault']}",
+    }
+    change = row["relative"]
+    view["change"] = None if change is None else _percent(change)
+    view["sort"] = "" if change is None else abs(change)
+    view["values"] = [format_number(row[key]) for key in ("before", "after")]
+    return view
+
+
+def _percent(share: float) -> str:
+    """A relative change: two digits, its sign, and from a tenfold on as a factor."""
+    decimals = _decimals_for(100 * share, 2)
+    text = _signed(f"{100 * share:.{decimals}f}")
+    return f"{text if share <= 0 else '+' + text}%"
+
+
 def _banner(data: Mapping) -> str | None:
     if data["edition"] == "book":
         return None
@@ -605,6 +625,29 @@ def render_chapter(page: Mapping, folder: Path) -> str:
         provenance=page["provenance"],
     )
     return _within_bounds(html, f"{page['slug']}/report.html", _sizes(figures))
+
+
+def render_errata(errata: Mapping, folder: Path) -> str:
+    """The page of all faults of the printed code.
+
+    Args:
+        errata: the data of the page: `rows` as `kerasbook.errata.collect` gives them, `counts`
+            by standing, `standings` with what each means, `figure` (file, alt, caption), and
+            `edition`, `edition_note`, `generated`, `commit`.
+        folder: what the file of the figure is relative to.
+
+    Raises:
+        KerasbookError: as `render_chapter`.
+    """
+    picture = _picture(Path(folder), errata["figure"]["file"], errata["figure"]["alt"], "errata-")
+    html = _page(
+        "errata.html",
+        errata=errata,
+        banner=_banner(errata),
+        picture=picture,
+        rows=[_erratum_view(row) for row in errata["rows"]],
+    )
+    return _within_bounds(html, "errata.html", {"errata": len(picture.encode("utf-8"))})
 
 
 def render_index(index: Mapping, folder: Path) -> str:

@@ -5,7 +5,7 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -332,13 +332,19 @@ def judged_rows(results: Results) -> list[dict[str, Any]]:
 
 
 def write_rows(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write judged rows as a table, every digit kept, empty where there is no value."""
+    """Write judged rows as a table."""
+    write_table(path, TABLE_COLUMNS, ({**row, "run_ids": ",".join(row["run_ids"])} for row in rows))
+
+
+def write_table(
+    path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write rows as a tab-separated table, every digit kept, empty where there is no value."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(TABLE_COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        shown = {**row, "run_ids": ",".join(row["run_ids"])}
-        values = [shown[key] for key in TABLE_COLUMNS]
+        values = (row[key] for key in columns)
         writer.writerow(["" if one is None else one for one in values])
     write_text(path, text.getvalue())
 
@@ -375,6 +381,9 @@ def _faults(results: Results) -> list[dict[str, Any]]:
         before = results.known(fault["as_printed"], fault["metric"])
         after = results.known(fault["corrected"], fault["repaired_metric"] or fault["metric"])
         effect = paired_effect(before, after, largest_change(fault["metric"]))
+        folder = f"{results.folder.as_posix()}/"
+        both = dict.fromkeys((fault["as_printed"], fault["corrected"]))
+        command = rerun_command(results, " ".join(f"{folder}{n}/metrics.json" for n in both))
         if effect["effect"] is None:
             text = "The two experiments share no seed that ended well, so nothing can be paired."
         elif effect["lower"] is None:
@@ -384,7 +393,7 @@ def _faults(results: Results) -> list[dict[str, Any]]:
         else:
             text = "The interval does not hold zero: the fault changes this number."
         text += _collapsed(results, fault["corrected"])
-        out.append({**fault, **effect, "text": text})
+        out.append({**fault, **effect, "text": text, "command": command})
     return out
 
 

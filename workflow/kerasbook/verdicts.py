@@ -252,6 +252,8 @@ def paired_effect(
 ) -> dict[str, float | int | None]:
     """The mean change over the seeds that both have, with its 95 % confidence interval.
 
+    `before` and `after` are the means over these seeds, `effect` their difference.
+
     Seeds of which one run diverged are left out. The interval is cut to `largest`, the
     largest change that there can be. Student's t on the differences; `lower` and `upper`
     are None for fewer than two pairs.
@@ -264,13 +266,18 @@ def paired_effect(
     changes = [float(after[seed]) - float(before[seed]) for seed in seeds]
     n = len(changes)
     if n == 0:
-        return {"effect": None, "lower": None, "upper": None, "n": 0}
+        nothing = ("before", "after", "effect", "lower", "upper")
+        return {**dict.fromkeys(nothing), "n": 0}
     effect = math.fsum(changes) / n
+    means = {
+        "before": math.fsum(before[seed] for seed in seeds) / n,
+        "after": math.fsum(after[seed] for seed in seeds) / n,
+    }
     if n < 2:
-        return {"effect": effect, "lower": None, "upper": None, "n": n}
+        return {**means, "effect": effect, "lower": None, "upper": None, "n": n}
     from scipy import stats
 
     spread = _sd(changes, effect)
     reach = float(stats.t.ppf(0.5 + COVERAGE / 2, n - 1)) * spread / math.sqrt(n)
     lower, upper = max(effect - reach, -largest), min(effect + reach, largest)
-    return {"effect": effect, "lower": lower, "upper": upper, "n": n}
+    return {**means, "effect": effect, "lower": lower, "upper": upper, "n": n}

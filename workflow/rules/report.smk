@@ -1,8 +1,44 @@
-"""What stands over all chapters: the index page and the table of every printed number."""
+"""What stands over all chapters: the index, the table of every printed number, the errata."""
 
 
 localrules:
+    errata,
     index,
+
+
+rule errata:
+    """The faults of the printed code over all chapters, ranked by what each costs."""
+    input:
+        pages=[PLAN.page(chapter)["page"] for chapter in PLAN.selected],
+        templates=PLAN.templates(),
+        code=code_of(Path("workflow/scripts/errata.py")),
+    output:
+        html=f"{PLAN.results}/errata.html",
+        table=report(
+            f"{PLAN.results}/errata.tsv",
+            caption="../report/errata.rst",
+            category="All chapters",
+            labels={"chapter": "all", "figure": "errata"},
+        ),
+        figure=report(
+            f"{PLAN.results}/figures/errata.svg",
+            caption="../report/errata.rst",
+            category="All chapters",
+            labels={"chapter": "all", "figure": "errata, drawn"},
+        ),
+    log:
+        f"logs/{PLAN.edition}/errata.log",
+    benchmark:
+        f"{PLAN.results}/benchmarks/errata.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        edition=PLAN.edition,
+    script:
+        "../scripts/errata.py"
 
 
 rule index:
