@@ -24,7 +24,8 @@ COLUMNS = [
     "chapter", "fault", "standing", "metric", "repaired_metric", "before", "after", "effect",
     "lower", "upper", "relative", "n", "as_printed", "corrected", "printed", "wrong", "command",
 ]  # fmt: skip
-LARGEST_SHOWN = 10.0  # of a relative change in the figure: a tenfold one and more
+# Relative changes beyond these stand at the figure's edge.
+LEAST_SHOWN, MOST_SHOWN = -2.0, 10.0
 
 
 def standing_of(fault: Mapping[str, Any]) -> str:
@@ -87,20 +88,21 @@ def forest(rows: Sequence[Mapping[str, Any]]) -> Figure:
         values = [row["relative"], row["relative_lower"], row["relative_upper"]]
         middle, low, high = np.clip(
             [row["relative"] if one is None else one for one in values],
-            -LARGEST_SHOWN, LARGEST_SHOWN,
+            LEAST_SHOWN, MOST_SHOWN,
         )  # fmt: skip
         axes.plot([low, high], [place, place], color=colour, linewidth=1.6)
         axes.plot([middle], [place], color=colour, marker="o", markersize=4.5)
     axes.axvline(0, color=plots.INK, linewidth=0.8)
     axes.set_xscale("symlog", linthresh=0.01, linscale=0.5)
-    axes.set_xlim(-1.15 * LARGEST_SHOWN, 1.15 * LARGEST_SHOWN)
-    ticks = [-10, -1, -0.1, -0.01, 0.01, 0.1, 1, 10]
-    axes.set_xticks(ticks, [f"{100 * tick:+g}%".replace("-", "\N{MINUS SIGN}") for tick in ticks])
+    axes.set_xlim(1.2 * LEAST_SHOWN, 1.2 * MOST_SHOWN)
+    # Grid lines at 10 % to the left and 100 % to the right have no room for a label.
+    ticks = {-1: "\N{MINUS SIGN}100%", -0.1: "", 0: "0", 0.1: "+10%", 1: "", 10: "+1000%"}
+    axes.set_xticks(list(ticks), list(ticks.values()))
     axes.minorticks_off()
     labels = [f"{row['number']} {row['fault'].replace('_', ' ')}" for row in shown]
     axes.set_yticks(places, labels)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("change once the fault is repaired, relative to the value as printed")
+    axes.set_xlabel("relative change once repaired")
     return figure

@@ -33,8 +33,8 @@ def main(snakemake) -> None:
             "file": figure.relative_to(folder).as_posix(),
             "alt": told_of(rows),
             "caption": "The dot is the mean over paired seeds, the line the 95 % interval of the "
-            "change. Coloured: the interval does not hold zero. Changes beyond tenfold stand at "
-            "the edge.",
+            "change. Coloured: the interval does not hold zero. Changes beyond the axis "
+            "stand at its edge.",
         },
         "edition": snakemake.params.edition,
         "edition_note": EDITION_NOTES.get(snakemake.params.edition),
