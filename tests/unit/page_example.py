@@ -306,6 +306,7 @@ def index() -> dict:
             "chapters": [chapter, missing],
             "rows": [*({**one, "chapter": "ch07"} for one in ROWS), other],
             "n_rows_total": 313,
+            "many": {"judged": 131, "outside": 9, "expected": 6.55, "stand": 2},
             "experiments": [{**one, "chapter": "ch07"} for one in EXPERIMENTS],
             "steps_total": {"seconds": 4321.0, "jobs": 57},
             "mlflow_command": "mlflow ui --backend-store-uri sqlite:///results/mlflow.db",

@@ -214,6 +214,34 @@ def test_a_shift_of_many_standard_deviations_is_caught():
     assert caught["worse"] >= 298
 
 
+def test_the_chance_agrees_with_the_interval():
+    random = np.random.default_rng(11)
+    for _ in range(300):
+        values = list(random.normal(0.5, 0.1, 4))
+        printed = f"{random.normal(0.5, 0.25):.3f}"
+        found = judge(row(printed, metric="loss"), seeds(*values))
+        assert (found.verdict == "holds") == (found.p >= 0.05), (values, printed)
+    assert judge(row("0.5", metric="loss"), {1: 0.5, 2: 0.5}).p == 1.0
+    assert judge(row("0.7", metric="loss"), {1: 0.5, 2: 0.5}).p == 0.0
+
+
+def test_of_many_true_rows_five_in_a_hundred_lie_outside_and_none_stands():
+    """And of 20 false ones among 200 nearly all do, with few true ones beside them."""
+    random = np.random.default_rng(4)
+    true, false = {}, {}
+    for index in range(200):
+        values = list(random.normal(0, 1, 5))
+        printed = random.normal(12 if index < 20 else 0, 1)
+        (false if index < 20 else true)[f"r{index}"] = verdicts.chance(values, printed, printed)
+    outside = sum(one < 0.05 for one in true.values())
+    assert 2 <= outside <= 18  # 9 expected
+    assert len(verdicts.false_discoveries(true)) <= 1
+    found = verdicts.false_discoveries(true | false)
+    assert len(found & set(false)) >= 17
+    assert len(found & set(true)) <= 3
+    assert verdicts.false_discoveries({}) == set()
+
+
 def test_every_verdict_is_a_known_one():
     some = [
         judge(row("1", "constant", "n"), seeds(1)),

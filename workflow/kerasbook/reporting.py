@@ -43,7 +43,7 @@ NOT_RUN = "(not run)"
 PrintedHistory = dict[str, dict[str, dict[int, float]]]
 TABLE_COLUMNS = [
     "id", "printed", "mean", "sd", "n_seeds", "verdict", "reason", "run_ids", "lower", "upper",
-    "ours", "baseline", "baseline_name", "peer", "peer_source", "kind", "line", "command",
+    "p", "ours", "baseline", "baseline_name", "peer", "peer_source", "kind", "line", "command",
 ]  # fmt: skip
 
 

@@ -46,8 +46,9 @@ class Row:
 class Verdict:
     """What became of a printed number.
 
-    `lower` and `upper` bound the interval that the verdict used; they, `mean` and `sd`
-    are None where there is none.
+    `lower` and `upper` bound the interval that the verdict used, `p` is the chance that one
+    more run lies at least as far off as the printed value; they, `mean` and `sd` are None where
+    there is none.
     """
 
     verdict: str
@@ -58,6 +59,7 @@ class Verdict:
     lower: float | None = None
     upper: float | None = None
     text: str | None = None
+    p: float | None = None
 
 
 def _row(path: Path, told: Mapping[str, str | None]) -> Row:
@@ -172,6 +174,40 @@ def prediction_interval(values: list[float]) -> tuple[float, float]:
     return mean - reach, mean + reach
 
 
+def chance(values: list[float], least: float, largest: float) -> float:
+    """The chance that one more run lies as far from our mean as the nearest of what was printed.
+
+    Two-sided, of the same t distribution as `prediction_interval`: below 0.05 where that interval
+    and the printed value, which stands for all from `least` to `largest`, do not meet.
+    """
+    from scipy import stats
+
+    n = len(values)
+    mean = math.fsum(values) / n
+    away = max(least - mean, mean - largest, 0.0)
+    spread = _sd(values, mean) * math.sqrt(1 + 1 / n)
+    if spread == 0:
+        return float(away == 0)
+    return float(2 * stats.t.sf(away / spread, n - 1))
+
+
+def false_discoveries(chances: Mapping[str, float]) -> set[str]:
+    """The rows that lie outside even though many were looked at.
+
+    Of rows that all hold, 5 % lie outside their interval by chance. Those returned are chosen
+    so that at most 5 % of them are expected to be such (Benjamini and Hochberg 1995).
+
+    Args:
+        chances: row id -> its `p`.
+    """
+    if not chances:
+        return set()
+    from scipy import stats
+
+    adjusted = stats.false_discovery_control(list(chances.values()))
+    return {name for name, one in zip(chances, adjusted) if one < 1 - COVERAGE}
+
+
 def direction(metric: str) -> int:
     """1 where more is better, -1 where less is, 0 where neither is."""
     if any(word in metric for word in LESS_IS_BETTER):
@@ -237,6 +273,7 @@ def judge(row: Row, values: Mapping[int, object], printed_seed: int | None = Non
     least, largest = printed_range(row.printed)
     low, high = possible(row.metric)
     own |= {"lower": max(lower, low), "upper": min(upper, high)}
+    own["p"] = chance(numbers, least, largest)
     if lower <= largest and least <= upper:
         return Verdict("holds", f"inside the 95 % prediction interval of {len(used)} seeds", **own)
     where = "below" if largest < lower else "above"

@@ -7,14 +7,14 @@ from pathlib import Path
 from kerasbook import html, provenance, steps
 from kerasbook.files import read_json, write_text
 from kerasbook.reporting import EDITION_NOTES, printed_of, write_rows
-from kerasbook.verdicts import Row, read_ledger
+from kerasbook.verdicts import COVERAGE, Row, false_discoveries, read_ledger
 
 
 def missing_row(row: Row, reasons: dict[str, str]) -> dict:
     """A printed number of a chapter that was not run, and why."""
     reason = reasons.get(row.id, "the chapter was not selected")
     empty = dict.fromkeys(
-        ("mean", "sd", "lower", "upper", "ours", "baseline", "baseline_name", "peer",
+        ("mean", "sd", "lower", "upper", "p", "ours", "baseline", "baseline_name", "peer",
          "peer_source")
     )  # fmt: skip
     return {
@@ -25,6 +25,18 @@ def missing_row(row: Row, reasons: dict[str, str]) -> dict:
         "reason": reason,
         "run_ids": [],
         "command": "",
+    }
+
+
+def many(rows: list[dict]) -> dict:
+    """What is to be said where many numbers are judged at once, each by a 95 % interval."""
+    chances = {row["id"]: row["p"] for row in rows if row["p"] is not None}
+    outside = [row["id"] for row in rows if row["p"] is not None and row["verdict"] != "holds"]
+    return {
+        "judged": len(chances),
+        "outside": len(outside),
+        "expected": (1 - COVERAGE) * len(chances),
+        "stand": len(false_discoveries(chances)),
     }
 
 
@@ -55,6 +67,7 @@ def index_of(pages: list[dict], ledger: list[Row], edition: str, reasons: dict[s
         "verdict_counts": dict(Counter(row["verdict"] for row in rows)),
         "chapters": cards,
         "rows": rows,
+        "many": many(rows),
         "n_rows_total": len(rows),
         "experiments": [
             {**one, "chapter": page["chapter"]} for page in pages for one in page["experiments"]

@@ -1,0 +1,35 @@
+"""The first page's data: every row of the ledger, and what many rows at once mean."""
+
+import numpy as np
+from scripts import index
+
+from kerasbook.verdicts import Row, chance
+
+
+def row(name, **more):
+    ledger = Row(name, "ch07", "conv", "loss", "1", "0.5", 12, "stochastic", "")
+    return index.missing_row(ledger, {}) | more
+
+
+def test_a_row_of_a_chapter_without_a_page_says_why():
+    ledger = [Row("ch07.a", "ch07", "conv", "loss", "", "0.5", 12, "stochastic", "")]
+    made = index.index_of([], ledger, "book", {"ch07.a": "the weights cannot be had"})
+    [told] = made["rows"]
+    assert (told["verdict"], told["reason"]) == ("not run", "the weights cannot be had")
+    assert made["verdict_counts"] == {"not run": 1}
+    assert made["many"] == {"judged": 0, "outside": 0, "expected": 0.0, "stand": 0}
+    assert index.missing_row(ledger[0], {})["reason"] == "the chapter was not selected"
+
+
+def test_of_many_rows_it_is_told_how_many_would_lie_outside_by_chance():
+    random = np.random.default_rng(3)
+    rows = []
+    for number in range(40):
+        printed = 40.0 if number < 2 else 0.0
+        p = chance(list(random.normal(0, 1, 5)), printed, printed)
+        rows.append(row(f"r{number}", p=p, verdict="holds" if p >= 0.05 else "worse"))
+    told = index.many([*rows, row("not run")])
+    assert told["judged"] == 40
+    assert round(told["expected"], 9) == 2
+    assert told["outside"] >= 2
+    assert told["stand"] == 2
