@@ -306,6 +306,17 @@ def index() -> dict:
             "chapters": [chapter, missing],
             "rows": [*({**one, "chapter": "ch07"} for one in ROWS), other],
             "n_rows_total": 313,
+            "comparison": None,
+            "stages": {
+                "names": ["train"],
+                "rows": [
+                    {
+                        "number": "4.7",
+                        "title": "Six <or> not",
+                        "cells": [{"jobs": 2, "seconds": 61.0, "peak_mb": 845.0}],
+                    }
+                ],
+            },
             "many": {"judged": 131, "outside": 9, "expected": 6.55, "stand": 2},
             "experiments": [{**one, "chapter": "ch07"} for one in EXPERIMENTS],
             "steps_total": {"seconds": 4321.0, "jobs": 57},

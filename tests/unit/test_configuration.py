@@ -245,6 +245,7 @@ def change_of(*path):
         ("ch06", add("mine", first_labels=0), ["first_labels: found 0"]),
         ("ch06", change_of("sumary", "x"), ["sumary: unknown key", "did you mean 'summary'?"]),
         ("ch06", change_of("experiments", {}), ["experiments: found {}", "at least 1"]),
+        ("ch06", change_of("linear", ["mnits"]), ["linear: found 'mnits'", "'mnist'?"]),
         (
             "ch08",
             change_of("tasks", "recognition", "editions", "bundled", "weights", "miniature_digit"),

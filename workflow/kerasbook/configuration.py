@@ -258,6 +258,9 @@ class ChapterFile(Strict):
         description="Experiment.metric of the ledger: the experiment.metric of ours that answers "
         "it, where it is called otherwise.",
     )
+    linear: list[Name] = Field(
+        [], description="Experiments that are linear in their inputs: what networks are to beat."
+    )
     uses: list[str] = Field([], description="Chapters whose metrics the report compares with.")
     faults: list[Fault] = Field([], description="Faults of the printed code.")
     baselines: dict[str, Baseline] = Field(
@@ -394,6 +397,12 @@ def load_chapter(chapter: str, edition: str, folder: Path | None = None) -> Chap
             raise KerasbookError(
                 f"{path}: answers.{row}: found '{name}'{nearest(name, list(experiments))}, "
                 "expected experiment.metric, of an experiment of this file."
+            )
+    for name in file.linear:
+        if name not in experiments:
+            raise KerasbookError(
+                f"{path}: linear: found '{name}'{nearest(name, list(experiments))}, expected an "
+                "experiment of this file."
             )
     used = {one.dataset for one in experiments.values()}
     for row, name in file.facts.items():

@@ -672,6 +672,11 @@ def render_index(index: Mapping, folder: Path) -> str:
             picture = _picture(folder, figure["file"], figure["alt"], prefix)
             pictures[figure["file"]] = picture
         cards.append({**chapter, "picture": picture, "tally": _tally(chapter["verdict_counts"])})
+    comparison = None
+    if index["comparison"] is not None:
+        told = index["comparison"]
+        comparison = _picture(folder, told["file"], told["alt"], "across-")
+        pictures[told["file"]] = comparison
     html = _page(
         "index.html",
         index=index,
@@ -681,5 +686,6 @@ def render_index(index: Mapping, folder: Path) -> str:
         rows=[{**_row_view(row), "report": reports.get(row["chapter"])} for row in index["rows"]],
         experiments=[_experiment_view(experiment) for experiment in index["experiments"]],
         reports=reports,
+        comparison=comparison,
     )
     return _within_bounds(html, "index.html", _sizes(pictures))

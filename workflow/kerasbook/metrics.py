@@ -55,6 +55,21 @@ def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float((np.asarray(probabilities).argmax(axis=1) == labels).mean())
 
 
+def skill(summary: Mapping[str, Mapping[str, float | int | None]]) -> float | None:
+    """The share of the trivial rule's mistakes that an experiment does not make.
+
+    0 is the rule that always gives the commonest class, 1 no mistake: accuracies of tasks whose
+    trivial rules differ can stand on one axis. None where there is no test accuracy.
+
+    Args:
+        summary: of an experiment's metrics, with `test_accuracy` and `majority_accuracy`.
+    """
+    means = [summary.get(key, {}).get("mean") for key in ("test_accuracy", "majority_accuracy")]
+    if None in means or means[1] >= 1:
+        return None
+    return (means[0] - means[1]) / (1 - means[1])
+
+
 def confusion(labels: np.ndarray, given: np.ndarray, classes: int) -> np.ndarray:
     """Counts (classes, classes): row = what it is, column = what the answer was."""
     pairs = classes * np.asarray(labels, dtype=np.int64) + np.asarray(given, dtype=np.int64)

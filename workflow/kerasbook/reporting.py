@@ -18,6 +18,7 @@ from kerasbook.arrays import load_npz
 from kerasbook.catalogue import load_catalogue
 from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json, write_json, write_text
+from kerasbook.metrics import skill
 from kerasbook.steps import step_of
 from kerasbook.tracking import flat, tracked
 from kerasbook.training import read_history
@@ -367,6 +368,8 @@ def _experiments(results: Results) -> list[dict[str, Any]]:
                 "seconds": float(np.mean([one["seconds"] for one in records])),
                 "peak_mb": max(one["peak_memory_mb"] for one in records),
                 "metrics": [{"name": key, **summary[key]} for key in shown],
+                "skill": skill(summary),
+                "linear": name in results.file["linear"],
                 "command": rerun_command(results, target),
             }
         )

@@ -50,6 +50,12 @@ rule index:
         code=code_of(Path("workflow/scripts/index.py")),
     output:
         html=f"{PLAN.results}/index.html",
+        comparison=report(
+            f"{PLAN.results}/figures/comparison.svg",
+            caption="../report/comparison.rst",
+            category="All chapters",
+            labels={"chapter": "all", "figure": "experiments compared"},
+        ),
         table=report(
             f"{PLAN.results}/reproduction.tsv",
             caption="../report/verdicts.rst",

@@ -4,7 +4,8 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
-from kerasbook import html, provenance, steps
+from kerasbook import html, plots, provenance, steps
+from kerasbook.comparison import against, comparable, stages
 from kerasbook.files import read_json, write_text
 from kerasbook.reporting import EDITION_NOTES, printed_of, write_rows
 from kerasbook.verdicts import COVERAGE, Row, false_discoveries, read_ledger
@@ -72,10 +73,28 @@ def index_of(pages: list[dict], ledger: list[Row], edition: str, reasons: dict[s
         "experiments": [
             {**one, "chapter": page["chapter"]} for page in pages for one in page["experiments"]
         ],
+        "stages": stages(pages),
         "steps_total": {
             "seconds": sum(step["seconds"] or 0 for step in steps_done),
             "jobs": len(steps_done),
         },
+    }
+
+
+def compared(pages: list[dict], path: Path, folder: Path) -> dict:
+    """Draw the experiments of all chapters beside each other, and say it in words."""
+    experiments = comparable(pages)
+    plots.save_svg(against(experiments), path, "Experiments of all chapters")
+    best = {one["number"]: one for one in sorted(experiments, key=lambda one: one["skill"])}
+    told = "; ".join(
+        f"{number} {one['title']} {one['skill']:.3f}" for number, one in sorted(best.items())
+    )
+    return {
+        "file": path.relative_to(folder).as_posix(),
+        "alt": f"Skill against parameters and against time. The best of each chapter: {told}.",
+        "caption": "Skill is the share of the trivial rule's mistakes that an experiment does not "
+        "make: 0 always gives the commonest class, 1 makes no mistake. A mark is the mean over "
+        "seeds; linear models are hollow. Both axes below are logarithmic.",
     }
 
 
@@ -98,6 +117,7 @@ def main(snakemake) -> None:
     index = index_of(pages, ledger, params.edition, params.reasons)
     index["mlflow_command"] = mlflow_command(params.tracking_uri)
     folder = Path(snakemake.output.html).parent
+    index["comparison"] = compared(pages, Path(snakemake.output.comparison), folder)
     write_text(snakemake.output.html, html.render_index(index, folder))
     write_rows(snakemake.output.table, index["rows"])
 
