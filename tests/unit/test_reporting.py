@@ -143,6 +143,19 @@ def test_a_baseline_may_be_of_one_experiment_alone(made):
     assert other["baseline"] is None
 
 
+def test_every_row_has_every_column_of_the_table(made, tmp_path):
+    rows = judged(
+        made(), row("cnn.val_accuracy@1", "0.76", "stochastic"), row("blogs.n_posts", "4842"),
+        row("nothing.loss", "1.0", "stochastic"),
+    )  # fmt: skip
+    write_rows(tmp_path / "reproduction.tsv", rows)
+    header, *lines = (tmp_path / "reproduction.tsv").read_text().splitlines()
+    table = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
+    assert float(table[0]["p"]) > 0.05
+    assert table[0]["run_ids"] == "run-cnn-1,run-cnn-2"
+    assert (table[1]["p"], table[2]["p"], table[2]["verdict"]) == ("", "", "not run")
+
+
 def test_an_experiments_own_name_answers_it(made):
     [told] = judged(made(), row("cnn.val_accuracy@1", "0.76", "stochastic"))
     assert (told["verdict"], told["n_seeds"]) == ("holds", 2)

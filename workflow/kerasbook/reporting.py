@@ -321,6 +321,7 @@ def judged_rows(results: Results) -> list[dict[str, Any]]:
                 "n_seeds": verdict.n_seeds,
                 "lower": verdict.lower,
                 "upper": verdict.upper,
+                "p": verdict.p,
                 "ours": verdict.text,
                 "verdict": verdict.verdict,
                 "reason": verdict.reason,
