@@ -9,7 +9,7 @@ import pytest
 
 from kerasbook.arrays import save_npz
 from kerasbook.errors import KerasbookError
-from kerasbook.reporting import Results, judged_rows, render_text, write_rows
+from kerasbook.reporting import Results, downloads, judged_rows, render_text, write_rows
 from kerasbook.verdicts import Row
 
 SLUG = "ch09_unsupervised"
