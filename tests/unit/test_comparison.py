@@ -53,6 +53,8 @@ def test_only_what_has_a_skill_and_a_size_is_compared():
     assert marks["4.3"].get_xydata().tolist() == [[100, 0.7]]
     assert times.get_xscale() == "log"
     assert comparison.against([]).axes
+    [low] = comparison.comparable([{**PAGES[0], "experiments": [experiment("E", -7.5)]}])
+    assert comparison.against([low]).axes[0].lines[0].get_ydata().tolist() == [-1.0]
 
 
 def test_the_time_of_each_stage():

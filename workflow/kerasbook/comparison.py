@@ -10,6 +10,7 @@ from kerasbook import plots
 
 STAGES = ("preprocess", "train", "evaluate")
 COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE)
+LEAST_SHOWN = -1.0  # a skill below it stands there
 MARKERS = ("o", "s", "^", "D")
 
 
@@ -42,7 +43,7 @@ def against(experiments: Sequence[Mapping[str, Any]]) -> Figure:
             for panel, key in zip(axes, ("parameters", "seconds")):
                 panel.plot(
                     np.maximum([one[key] for one in of], 1e-3),
-                    [one["skill"] for one in of],
+                    [max(one["skill"], LEAST_SHOWN) for one in of],
                     linestyle="none",
                     marker=marker,
                     markersize=5,
