@@ -74,9 +74,8 @@ def _terminate(signum: int, frame: object) -> None:
 def _collect_seldom() -> None:
     """Have Python look for unreachable cycles less often, and not at all when it leaves.
 
-    A million objects come with TensorFlow and MLflow. The usual thresholds walk them again
-    and again while they are imported, and once more at exit: two seconds of each job that
-    trains, of eight in all.
+    A great many objects come with TensorFlow and MLflow. The usual thresholds walk them again
+    and again while they are imported, and once more at exit, which a short job notices.
     """
     gc.set_threshold(100_000, 20, 50)
     atexit.register(gc.freeze)

@@ -68,9 +68,9 @@ def look_for_work_when_a_job_ends():
     """Leave out Snakemake's limit of 100 jobs a second where the jobs run on this machine.
 
     Snakemake 9.27 comes back a second after each look at what could be run, and once more
-    for each job that ended: with a hundred jobs in wait it was busy with little else, and
-    took a sixth of two cores from them. Without the limit it looks when a job ends. A limit
-    that somebody set, and that on submissions to a cluster, stay.
+    for each job that ended, so that with many jobs in wait it takes time from those that run.
+    Without the limit it looks when a job ends. A limit that somebody set, and that on
+    submissions to a cluster, stay.
     """
     limit = workflow.scheduling_settings.max_jobs_per_timespan
     if workflow.local_exec and limit and (limit.max_jobs, limit.timespan) == (100, 1):
