@@ -129,7 +129,7 @@ def _fault_of_content(path: Path, entry: FileEntry) -> str | None:
     """Why a file of a mirror folder is not the one of the catalogue; None if it is.
 
     Its size alone would let a damaged file pass, and stop the run at its download. So all of it
-    is read, but only while it waits to be downloaded: two seconds for the largest, of 860 MB.
+    is read, but only while it waits to be downloaded.
     """
     fault = fault_of_file(path, entry)
     if fault is not None:
