@@ -3,6 +3,8 @@
 # make book    the book edition (set KERASBOOK_MIRROR to a folder that has the data)
 # make ui      the MLflow UI on what was run
 # make bench   the speed and memory figures
+# make compare CHAPTER=ch04   run a chapter of the book edition and compare it with results/reference
+# make snapshot   write results/reference and the README's results from the book edition
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +13,7 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PORT ?= 5000
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
-.PHONY: run book test lint unit bench ui schemas locks clean
+.PHONY: run book compare snapshot test lint unit bench ui schemas locks clean
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
@@ -36,6 +38,14 @@ book: $(VENV)/run.stamp
 	@echo
 	@echo "Report:     results/book/index.html"
 	@echo "MLflow UI:  make ui    (then open http://127.0.0.1:$(PORT))"
+
+compare: $(VENV)/run.stamp
+	@test -n "$(CHAPTER)" || { echo "make compare: found no CHAPTER, expected one, e.g. make compare CHAPTER=ch04" >&2; exit 2; }
+	@$(BIN)/snakemake $(CHAPTER) --cores $(CORES) --quiet rules --configfile config/book.yaml
+	@cd workflow && ../$(BIN)/python -m kerasbook.reference compare $(CHAPTER)
+
+snapshot: $(VENV)/run.stamp
+	cd workflow && ../$(BIN)/python -m kerasbook.reference take
 
 ui: $(VENV)/run.stamp
 	@echo "MLflow UI: http://127.0.0.1:$(PORT)  (stop it with Ctrl-C)"

@@ -12,6 +12,7 @@ from kerasbook import verdicts
 from kerasbook.errors import KerasbookError
 from kerasbook.verdicts import (
     Row,
+    chance,
     direction,
     judge,
     paired_effect,
@@ -349,3 +350,9 @@ def test_bad_ledger_is_told(tmp_path, text, expected):
 def test_missing_ledger_is_told(tmp_path):
     with pytest.raises(KerasbookError, match="not found"):
         read_ledger(tmp_path / "published.tsv")
+
+
+def test_the_mean_of_many_runs_is_to_lie_nearer_than_one_run():
+    seeds = [1.0, 1.1, 0.9, 1.05]
+    assert chance(seeds, 1.3, 1.3, more=4) < chance(seeds, 1.3, 1.3)
+    assert chance(seeds, 1.3, 1.3, more=1) == chance(seeds, 1.3, 1.3)

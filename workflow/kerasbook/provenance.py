@@ -15,6 +15,11 @@ PACKAGES = (
     "snakemake", "mlflow", "keras", "tensorflow-cpu", "tensorflow", "numpy", "pandas",
     "scikit-learn", "scipy", "numba", "matplotlib", "pytensor", "gensim",
 )  # fmt: skip
+# As Linux names them, of Intel's, AMD's and ARM's.
+VECTOR_INSTRUCTIONS = (
+    "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8",
+    "asimd", "sve",
+)  # fmt: skip
 # What stands between `://`, or what was typed for it, and the last `@` before the path. Libraries
 # for databases also take a password in which a `/` is not escaped: what follows the first `:` is
 # then no port.
@@ -101,12 +106,24 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def _instructions() -> list[str]:
+    """The vector instructions that the processor has, by which libraries choose their kernels."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    has = set(flags[1].split()) if flags else set()
+    return [name for name in VECTOR_INSTRUCTIONS if name in has]
+
+
 def machine() -> dict[str, object]:
-    """Processor, cores, memory (GiB) and system."""
+    """Processor, its vector instructions, cores, memory (GiB) and system."""
     import psutil
 
     return {
         "processor": _processor(),
+        "instructions": _instructions(),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",

@@ -174,21 +174,40 @@ def prediction_interval(values: list[float]) -> tuple[float, float]:
     return mean - reach, mean + reach
 
 
-def chance(values: list[float], least: float, largest: float) -> float:
+def chance(values: list[float], least: float, largest: float, more: int = 1) -> float:
     """The chance that one more run lies as far from our mean as the nearest of what was printed.
 
     Two-sided, of the same t distribution as `prediction_interval`: below 0.05 where that interval
     and the printed value, which stands for all from `least` to `largest`, do not meet.
+
+    Args:
+        more: how many runs the other value is the mean of.
     """
     from scipy import stats
 
     n = len(values)
     mean = math.fsum(values) / n
     away = max(least - mean, mean - largest, 0.0)
-    spread = _sd(values, mean) * math.sqrt(1 + 1 / n)
+    spread = _sd(values, mean) * math.sqrt(1 / more + 1 / n)
     if spread == 0:
         return float(away == 0)
     return float(2 * stats.t.sf(away / spread, n - 1))
+
+
+def distance(mean: float, sd: float, n: int, printed: str) -> float:
+    """How far a printed number lies from our mean, in half widths of the prediction interval.
+
+    Below 0 where it is less than ours. What lies from -1 to 1 holds. A printed range counts with
+    its near end; 0 if our mean lies in it, infinite if it does not and ours has no spread.
+    """
+    from scipy import stats
+
+    least, largest = printed_range(printed)
+    away = max(least - mean, 0.0) + min(largest - mean, 0.0)
+    reach = float(stats.t.ppf(0.5 + COVERAGE / 2, n - 1)) * sd * math.sqrt(1 + 1 / n)
+    if away == 0:
+        return 0.0
+    return away / reach if reach > 0 else math.copysign(math.inf, away)
 
 
 def false_discoveries(chances: Mapping[str, float]) -> set[str]:

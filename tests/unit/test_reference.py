@@ -1,0 +1,260 @@
+"""The reference snapshot: taken whole, read back, and what it says of other runs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasbook import readme, reference
+from kerasbook.errors import KerasbookError
+from kerasbook.reporting import TABLE_COLUMNS, write_table
+
+MACHINE = {"processor": "A", "instructions": ["avx2"], "cores": 2, "memory_gb": 23.5, "system": "x"}
+VERSIONS = {"python": "3.11.7", "numpy": "2.4.6", "mlflow": "3.17.2"}
+SEEDS = [1, 2, 3]
+
+
+def values(seed, *, shift=0.0, random=None):
+    """The metrics of a run, those of a real one in kind: with epochs, a constant, a text."""
+    noise = np.random.default_rng(seed if random is None else random).normal(0, 0.01, 3)
+    return {
+        "test_accuracy": 0.95 + float(noise[0]) + shift,
+        "test_loss": 0.21 + float(noise[1]),
+        "n_rows": 600,
+        "shape": "(3, 4)",
+        "failed": None,
+        "loss@1": 0.5 + float(noise[2]),
+    }
+
+
+def results(folder, *, edition="book", seeds=SEEDS, machine=MACHINE, versions=VERSIONS,
+            settings=None, data="d1", threads=1, metrics=values):  # fmt: skip
+    """A results folder of one chapter with one experiment, as the workflow leaves it."""
+    chapter = folder / "ch07_slug"
+    page = {
+        "chapter": "ch07",
+        "slug": "ch07_slug",
+        "number": "4.7",
+        "title": "Six or not",
+        "edition": edition,
+        "experiments": [
+            {"name": "conv", "seeds": list(seeds), "settings": settings or {"epochs": 2}}
+        ],
+        "provenance": {
+            "generated": "2026-01-02T03:04:05Z",
+            "commit": "c0ffee",
+            "dirty": False,
+            "machine": machine,
+            "versions": versions,
+            "data": [{"dataset": "mnist", "digest": data}],
+            "steps": [{"seconds": 1800.0}, {"seconds": None}],
+        },
+    }
+    for seed in seeds:
+        run = chapter / "conv" / f"seed{seed}"
+        run.mkdir(parents=True)
+        record = {"threads": threads, "seconds": 1.234, "peak_memory_mb": 500.04}
+        (run / "train.json").write_text(json.dumps(record))
+    told = {"seeds": {str(seed): metrics(seed) for seed in seeds}}
+    (chapter / "conv" / "metrics.json").write_text(json.dumps(told))
+    (chapter / "report.json").write_text(json.dumps(page))
+    row = dict.fromkeys(TABLE_COLUMNS) | {
+        "id": "ch07.conv.test_accuracy", "printed": "0.96", "mean": 0.95, "sd": 0.01,
+        "n_seeds": 3, "verdict": "holds", "p": 0.5,
+    }  # fmt: skip
+    write_table(folder / "reproduction.tsv", TABLE_COLUMNS, [row])
+    errata = {
+        "chapter": "ch07", "fault": "one", "standing": "costs", "metric": "test_accuracy",
+        "before": 0.9, "after": 0.95, "lower": 0.01, "upper": 0.09,
+        "printed": "It is | so.", "wrong": "It should not be.",
+    }  # fmt: skip
+    write_table(folder / "errata.tsv", list(errata), [errata])
+    return folder
+
+
+@pytest.fixture
+def snapshot(tmp_path):
+    reference.take(results(tmp_path / "book"), tmp_path / "reference")
+    return reference.read(tmp_path / "reference")
+
+
+def standings(snapshot, folder):
+    apart, found = reference.compare(snapshot, folder, "ch07")
+    return apart, {one.what: one.standing for one in found}
+
+
+def test_what_is_taken_is_read_back(snapshot, tmp_path):
+    assert snapshot.made["seeds"] == SEEDS
+    assert snapshot.made["hours"] == 0.5
+    assert snapshot.made["jobs"] == 2
+    run = snapshot.runs["ch07", "conv", 2]
+    assert run.metrics == {key: one for key, one in values(2).items() if "@" not in key}
+    assert (run.seconds, run.peak_mb, run.threads) == (1.23, 500.0, 1)
+    assert run.sha256 == reference.digest(values(2))
+    assert {path.name for path in (tmp_path / "reference").iterdir()} == {
+        "made.json", "runs.tsv", "metrics.tsv", "reproduction.tsv", "errata.tsv",
+    }  # fmt: skip
+
+
+def test_the_same_bits_are_told_as_such(snapshot, tmp_path):
+    apart, found = standings(snapshot, results(tmp_path / "again"))
+    assert apart == []
+    assert found == {f"seed {seed}": "same" for seed in SEEDS}
+
+
+def test_on_the_same_kind_of_machine_other_bits_are_a_fault(snapshot, tmp_path):
+    def metrics(seed):
+        told = values(seed)
+        return told | {"loss@1": told["loss@1"] + (1e-15 if seed == 2 else 0)}
+
+    assert metrics(2)["loss@1"] != values(2)["loss@1"]
+    _, found = standings(snapshot, results(tmp_path / "again", metrics=metrics))
+    assert found["seed 1"] == "same"
+    assert found["seed 2: other bits"] == "differs"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"machine": {**MACHINE, "processor": "B"}},
+        {"machine": {**MACHINE, "instructions": ["avx2", "avx512f"]}},
+        {"versions": {**VERSIONS, "numpy": "2.5.0"}},
+        {"threads": 2},
+    ],
+)
+def test_elsewhere_numbers_are_judged_by_the_verdicts_rule(snapshot, tmp_path, change):
+    folder = results(
+        tmp_path / "b", **change, metrics=lambda seed: values(seed, random=70 + seed)
+    )  # fmt: skip
+    apart, found = standings(snapshot, folder)
+    assert bool(apart) == ("threads" not in change)
+    assert found["n_rows"] == found["shape"] == found["failed"] == "holds"
+    assert found["test_accuracy"] in ("holds", "outside")
+    assert not any("other bits" in what for what in found)
+
+
+def test_what_runs_and_records_the_jobs_makes_no_other_machine(snapshot, tmp_path):
+    more = {"versions": {**VERSIONS, "mlflow": "4"}, "machine": {**MACHINE, "system": "y"}}
+    assert standings(snapshot, results(tmp_path / "b", **more))[0] == []
+
+
+def test_a_shift_stands_out_and_chance_does_not(snapshot, tmp_path):
+    machine = {**MACHINE, "processor": "B"}
+    shifted = results(
+        tmp_path / "s", machine=machine, metrics=lambda seed: values(seed, random=9, shift=-0.6)
+    )
+    assert standings(snapshot, shifted)[1]["test_accuracy"] == "stands out"
+
+
+def test_a_constant_that_changed_differs(snapshot, tmp_path):
+    machine = {**MACHINE, "processor": "B"}
+    other = results(
+        tmp_path / "s", machine=machine, metrics=lambda seed: values(seed) | {"n_rows": 601}
+    )
+    assert standings(snapshot, other)[1]["n_rows"] == "differs"
+
+
+def test_a_single_reference_run_judges_nothing(tmp_path):
+    reference.take(results(tmp_path / "book", seeds=[0]), tmp_path / "reference")
+    once = reference.read(tmp_path / "reference")
+    machine = {**MACHINE, "processor": "B"}
+    folder = results(
+        tmp_path / "b", seeds=[0], machine=machine, metrics=lambda seed: values(seed, shift=1e-3)
+    )
+    assert standings(once, folder)[1]["test_accuracy"] == "not judged"
+
+
+def test_other_settings_or_seeds_are_not_the_same_run(snapshot, tmp_path):
+    other = results(tmp_path / "b", settings={"epochs": 3})
+    assert standings(snapshot, other)[1] == {"other settings than the reference's": "not compared"}
+    _, found = standings(snapshot, results(tmp_path / "c", seeds=[3, 8]))
+    assert found["seed 3"] == "same"
+    assert found["test_accuracy"] == "holds"
+
+
+def test_other_data_are_refused(snapshot, tmp_path):
+    with pytest.raises(KerasbookError, match="other data than the reference's"):
+        reference.compare(snapshot, results(tmp_path / "b", data="d2"), "ch07")
+
+
+def test_an_unknown_chapter_is_named(snapshot, tmp_path):
+    with pytest.raises(KerasbookError, match=r"found no results of 'ch70'.*ch07"):
+        reference.compare(snapshot, results(tmp_path / "b"), "ch70")
+
+
+def test_what_is_no_reproduction_is_not_taken(tmp_path):
+    folder = tmp_path / "reference"
+    with pytest.raises(KerasbookError, match="found the bundled edition, expected the book"):
+        reference.take(results(tmp_path / "r", edition="bundled"), folder)
+    assert not folder.exists()
+
+
+def test_a_results_folder_without_its_tables_leaves_the_snapshot_as_it_was(snapshot, tmp_path):
+    folder = results(tmp_path / "r", threads=2)
+    (folder / "errata.tsv").unlink()
+    with pytest.raises(KerasbookError, match=r"errata\.tsv: not found"):
+        reference.take(folder, tmp_path / "reference")
+    assert reference.read(tmp_path / "reference") == snapshot
+    with pytest.raises(KerasbookError, match=r"found no chapter's report\.json"):
+        reference.take(tmp_path / "nowhere", tmp_path / "reference")
+
+
+def test_pages_of_two_machines_make_no_snapshot():
+    def page(chapter, machine):
+        about = {"machine": machine, "versions": VERSIONS, "steps": [], "data": []}
+        return {"chapter": chapter, "provenance": about}
+
+    with pytest.raises(KerasbookError, match=r"machine: found different ones .* ch01 and ch02"):
+        reference.made_by([page("ch01", MACHINE), page("ch02", {**MACHINE, "cores": 4})])
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("metrics.tsv", "chapter\texperiment\nch07\tconv\n"), ("runs.tsv", "chapter\nch07\n")],
+)
+def test_a_broken_snapshot_is_told(snapshot, tmp_path, file, text):
+    (tmp_path / "reference" / file).write_text(text)
+    with pytest.raises(KerasbookError, match="found a table that cannot be read"):
+        reference.read(tmp_path / "reference")
+
+
+def test_the_readme_gets_its_results_between_the_marks(snapshot, tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text(f"A\n\n{readme.BEGIN}\nstale words\n{readme.END}\n\nB\n")
+    readme.write(tmp_path, snapshot)
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("A\n\n<!--")
+    assert text.endswith("-->\n\nB\n")
+    assert "stale words" not in text
+    assert "| 4.7 Six or not | 1 | 1 |" in text
+    assert r"| It is \| so. It should not be. |" in text
+    assert "with the seeds 1, 2, 3:" in text
+    assert "0.0100 to 0.0900" in text
+    before = text, (tmp_path / readme.PICTURE).read_bytes()
+    readme.write(tmp_path, snapshot)
+    again = (tmp_path / "README.md").read_text(), (tmp_path / readme.PICTURE).read_bytes()
+    assert before == again
+
+
+@pytest.mark.parametrize("text", ["no marks", f"{readme.END}{readme.BEGIN}", readme.BEGIN])
+def test_a_readme_without_its_marks_is_left_alone(text):
+    with pytest.raises(KerasbookError, match=r"README\.md: found no single pair"):
+        readme.replaced(text, "new")
+
+
+def test_the_screen_says_what_differs(snapshot, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(reference, "PROJECT", tmp_path)
+    monkeypatch.setattr(reference, "FOLDER", Path("reference"))
+    monkeypatch.setattr(reference, "BOOK", Path("book"))
+    assert reference.main(["compare", "ch07"]) == 0
+    assert "     3  same: bit for bit" in capsys.readouterr().out
+    other = {**MACHINE, "processor": "B"}
+    results(tmp_path / "b", machine=other, metrics=lambda seed: values(seed) | {"n_rows": 601})
+    monkeypatch.setattr(reference, "BOOK", Path("b"))
+    assert reference.main(["compare", "ch07"]) == 1
+    told = capsys.readouterr().out
+    assert "processor B for A" in told
+    assert "differs: conv, n_rows: 601 for 600" in told
+    assert reference.main(["compare", "ch99"]) == 1
+    assert "found no results of 'ch99'" in capsys.readouterr().err
