@@ -3,6 +3,7 @@
 # make book    the book edition (set KERASBOOK_MIRROR to a folder that has the data)
 # make ui      the MLflow UI on what was run
 # make bench   the speed and memory figures
+# make determinism   what keeps equal seeds' numbers equal, measured
 # make compare CHAPTER=ch04   run a chapter of the book edition and compare it with results/reference
 # make snapshot   write results/reference and the README's results from the book edition
 
@@ -13,7 +14,7 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PORT ?= 5000
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
-.PHONY: run book compare snapshot test lint unit bench ui schemas locks clean
+.PHONY: run book compare snapshot test lint unit bench determinism ui schemas locks clean
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
@@ -66,6 +67,9 @@ test: lint unit
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python -m benchmarks.run
+
+determinism: $(VENV)/run.stamp
+	@$(BIN)/python -m benchmarks.determinism
 
 schemas: $(VENV)/run.stamp
 	cd workflow && ../$(BIN)/python -m kerasbook.configuration

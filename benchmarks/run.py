@@ -9,7 +9,6 @@ import argparse
 import importlib
 import json
 import math
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measure import ROOT, Row, seconds
+from benchmarks.measure import ROOT, Row, copy_of_the_project, seconds
 from kerasbook.files import write_text
 
 
@@ -35,14 +34,8 @@ def dry_run() -> list[Row]:
 
 def bundled() -> list[Row]:
     """How long the bundled edition of all chapters takes on two cores, in a copy of its own."""
-    files = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.split("\0")
     with tempfile.TemporaryDirectory() as folder:
-        for name in filter(None, files):
-            copy = Path(folder, name)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy)
+        copy_of_the_project(Path(folder))
         command = [sys.executable, "-m", "snakemake", "-c2", "--quiet"]
 
         def run() -> None:
