@@ -203,6 +203,27 @@ def test_a_true_reproduction_holds_in_95_of_100_cases(n_seeds):
     assert abs(held / repetitions - 0.95) < slack
 
 
+@pytest.mark.parametrize(("n_seeds", "shift"), [(2, 10.0), (3, 4.0), (5, 3.0), (5, 5.0)])
+def test_a_shifted_process_is_caught_at_the_stated_power(n_seeds, shift):
+    random = np.random.default_rng(40 + n_seeds)
+    repetitions, sd = 3000, 0.004
+    draws = random.normal(0.5, sd, size=(repetitions, n_seeds + 1))
+    caught = sum(
+        judge(row(f"{printed - shift * sd:.9f}"), seeds(*ours)).verdict == "better"
+        for *ours, printed in draws
+    )
+    stated = verdicts.power(shift, n_seeds)
+    assert abs(caught / repetitions - stated) < 4 * math.sqrt(stated * (1 - stated) / repetitions)
+
+
+def test_more_seeds_see_smaller_shifts():
+    seen = [verdicts.seen_shift(n) for n in (2, 3, 5, 10)]
+    assert seen == sorted(seen, reverse=True)
+    for n, shift in zip((2, 3, 5, 10), seen):
+        assert verdicts.power(shift, n) == pytest.approx(0.8, abs=1e-6)
+        assert verdicts.power(0, n) == pytest.approx(0.05, abs=1e-9)
+
+
 def test_a_shift_of_many_standard_deviations_is_caught():
     random = np.random.default_rng(3)
     caught = {"better": 0, "worse": 0}

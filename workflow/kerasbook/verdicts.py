@@ -11,6 +11,7 @@ from kerasbook.errors import KerasbookError
 VERDICTS = ("exact", "holds", "better", "worse", "differs", "not run", "not judged")
 KINDS = ("constant", "seeded", "stochastic", "timing")
 COVERAGE = 0.95
+CAUGHT = 0.8  # the power at which a shift counts as one that the rule sees
 LESS_IS_BETTER = ("loss", "error")
 MORE_IS_BETTER = ("accuracy", "correct", "f1", "auc")
 SHARES = ("accuracy", "f1", "auc")
@@ -192,6 +193,36 @@ def chance(values: list[float], least: float, largest: float, more: int = 1) -> 
     if spread == 0:
         return float(away == 0)
     return float(2 * stats.t.sf(away / spread, n - 1))
+
+
+def power(shift: float, n: int) -> float:
+    """The chance that a printed run of a shifted process lies outside our interval.
+
+    Args:
+        shift: how far the printed process lies from ours, in standard deviations of a run.
+        n: our seeds.
+
+    0.05 for no shift. Runs are taken as normal, with the same spread here and there.
+    """
+    from scipy import integrate, stats
+
+    degrees, moved = n - 1, shift / math.sqrt(1 + 1 / n)
+    limit = float(stats.t.ppf(0.5 + COVERAGE / 2, degrees))
+
+    def inside(spread: float) -> float:
+        """The density of our seeds' spread, times the chance to lie inside the interval then."""
+        reach = limit * spread / math.sqrt(degrees)
+        chance_inside = stats.norm.cdf(reach - moved) - stats.norm.cdf(-reach - moved)
+        return float(stats.chi.pdf(spread, degrees) * chance_inside)
+
+    return 1 - integrate.quad(inside, 0, math.inf)[0]
+
+
+def seen_shift(n: int) -> float:
+    """The shift, in standard deviations of a run, that n seeds catch with a chance of 80 %."""
+    from scipy import optimize
+
+    return float(optimize.brentq(lambda shift: power(shift, n) - CAUGHT, 0, 100))
 
 
 def distance(mean: float, sd: float, n: int, printed: str) -> float:
