@@ -2,6 +2,8 @@
 # make test    everything that CI runs
 # make book    the book edition (set KERASBOOK_MIRROR to a folder that has the data)
 # make ui      the MLflow UI on what was run
+# make trace   ID=<a number's or an MLflow run's id>: where it comes from
+# make crate   validate the results' RO-Crate
 # make bench   the speed and memory figures
 # make determinism   what keeps equal seeds' numbers equal, measured
 # make compare CHAPTER=ch04   run a chapter of the book edition and compare it with results/reference
@@ -10,11 +12,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CRATE := $(VENV)/crate
 CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PORT ?= 5000
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
-.PHONY: run book compare snapshot test lint unit bench determinism ui schemas locks clean
+.PHONY: run book compare snapshot trace crate test lint unit bench determinism ui schemas locks clean
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
@@ -52,18 +55,31 @@ ui: $(VENV)/run.stamp
 	@echo "MLflow UI: http://127.0.0.1:$(PORT)  (stop it with Ctrl-C)"
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///results/mlflow.db --host 127.0.0.1 --port $(PORT)
 
+# EDITION=book says which; without it, the one that was worked on last.
+trace: $(VENV)/run.stamp
+	@PYTHONPATH=workflow $(BIN)/python -m kerasbook.trace '$(ID)' $(if $(EDITION),--edition '$(EDITION)')
+
+# roc-validator and Keras want different versions of one package, so it has its own environment.
+$(CRATE)/crate.stamp: envs/crate.lock
+	@test -x $(CRATE)/bin/python || $(PYTHON) -m venv $(CRATE)
+	@$(CRATE)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r envs/crate.lock
+	@touch $@
+
+crate: $(CRATE)/crate.stamp
+	@$(CRATE)/bin/python tests/validate_crate.py results/$(or $(EDITION),bundled)
+
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-unit: $(VENV)/test.stamp
-	$(BIN)/python -m pytest --numprocesses $(CORES) tests/unit
+unit: $(VENV)/test.stamp $(CRATE)/crate.stamp
+	KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest --numprocesses $(CORES) tests/unit
 
 # Unit tests in parallel; the others run Snakemake, which uses the cores itself.
 test: lint unit
-	$(BIN)/python -m pytest tests/reliability tests/workflow
+	KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest tests/reliability tests/workflow
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python -m benchmarks.run
@@ -78,6 +94,7 @@ schemas: $(VENV)/run.stamp
 locks:
 	cd envs && for kind in cpu gpu; do uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet $$kind.in -o $$kind.lock; done
 	cd envs && uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet test.in -c cpu.lock -o test.lock
+	cd envs && uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet crate.in -o crate.lock
 	$(PYTHON) envs/conda.py
 
 # What a few minutes make anew; the book edition's results and the MLflow store stay.

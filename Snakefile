@@ -33,7 +33,8 @@ localrules:
 
 
 rule all:
-    """Every selected chapter's page, and the index."""
+    """Every selected chapter's page, the index, and the crate that tells where they come from."""
     input:
         rules.index.output,
         rules.errata.output,
+        rules.crate.output if PLAN.selected else [],  # of no runs there is nothing to tell

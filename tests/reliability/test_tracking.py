@@ -1,10 +1,12 @@
 """MLflow runs under parallel jobs, retries and kills, on a real sqlite store."""
 
 import contextlib
+import dataclasses
 import logging
 import math
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,10 +22,11 @@ import pytest
 
 from kerasbook import tracking
 from kerasbook.errors import KerasbookError
-from kerasbook.files import read_json, write_json
+from kerasbook.files import digest_of_files, read_json, write_json
 from kerasbook.steps import Step, Terminated
 from kerasbook.tracking import add_artifact, add_results, close_dead_runs, prepare, tracked
 from tests.misbehaving_server import MisbehavingServer, basic, closed_port
+from tests.unit import page_example
 
 pytestmark = pytest.mark.slow
 
@@ -206,6 +209,38 @@ def test_run_says_who_it_is_and_what_it_stood_on(store, tmp_path, monkeypatch):
     assert (used.dataset.name, used.dataset.digest) == ("digits", "d" * 36)
     assert found.data.metrics["seconds"] > 0
     assert found.data.metrics["peak_memory_mb"] > 10
+
+
+def test_a_run_tells_where_its_numbers_come_from_without_the_store(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracking.provenance, "commit", lambda: ("c" * 40, True))
+    script, imported = Path(step().source), Path("workflow/kerasbook/a.py")
+    for file in (script, imported):
+        file.parent.mkdir(parents=True)
+        file.write_text(file.name)
+    one = dataclasses.replace(step(seed=16), code=(str(imported),), log="logs/a.log", threads=2)
+    with tracked(store.file, one, {"data": "abc"}) as run:
+        run.dataset("digits", "d" * 64, "data/processed/smoke/x.npz", "training")
+        told = run.record()
+    code = digest_of_files([script, imported])
+    expected = {
+        "edition": "smoke", "chapter": SLUG, "rule": "ch07_train", "script": str(script),
+        "code_files": 2, "code_sha256": code, "commit": "c" * 40, "dirty": True,
+        "settings": one.settings, "inputs": {"data": "abc"}, "threads": 2, "log": "logs/a.log",
+        "mlflow_uri": store.uri,
+        "mlflow_experiment_id": read_json(store.file)["chapters"][SLUG]["experiment_id"],
+        "data": [
+            {"dataset": "digits", "digest": "d" * 64, "file": "data/processed/smoke/x.npz"}
+        ],
+    }  # fmt: skip
+    assert expected.items() <= told.items()
+    assert told["versions"]["mlflow"] and told["machine"]["cores"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]+Z", told["started"])
+    assert told["started"] <= told["ended"]
+    # What the pages, the crate and the command `make trace` are tested with has the same keys.
+    assert set(page_example.origin("train")) == set(told) - {"data"}
+    assert store.client.get_run(run.id).data.tags[tracking.CODE] == code
+    write_json(tmp_path / "a.json", told)
 
 
 def test_commit_is_said_where_there_is_one(store, monkeypatch):

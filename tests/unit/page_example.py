@@ -1,6 +1,7 @@
 """A chapter page and an index as the report step hands them over, with invented results."""
 
 import copy
+import json
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +233,7 @@ PROVENANCE = {
             "seconds": 12.1,
             "peak_mb": 700.1,
             "run_id": RUNS[0],
+            "record": "conv/seed1/train.json",
         },
         {
             "rule": "ch07_preprocess",
@@ -344,3 +346,110 @@ def draw_figures(folder: Path) -> None:
         folder / "figures/confusion.svg",
         "Confusion matrix",
     )
+
+
+# ------------------------------------------------------- a results folder that fits the page
+
+SLUG = "ch07_mnist_convnets"
+DIGEST = "8fc8fc4f0343f34ece1fcfdfb65f0801fac48030ce7c70e62bbb62f64ee2e65b"
+
+
+def origin(stage: str, name: str = "", **more) -> dict:
+    """What a run says of where its numbers come from, as `tracking.Run.record` does."""
+    return {
+        "edition": "book",
+        "chapter": SLUG,
+        "rule": f"ch07_{stage}",
+        "script": f"workflow/chapters/{SLUG}/{stage}.py",
+        "code_files": 12,
+        "code_sha256": "c0de" * 16,
+        "commit": "0123abc",
+        "dirty": True,
+        "settings": {"dataset": "mnist", "epochs": 2, "optimizer": {"type": "sgd"}},
+        "inputs": {"data": DIGEST},
+        "threads": 1,
+        "versions": PROVENANCE["versions"] | {"snakemake": "9.27.1"},
+        "machine": PROVENANCE["machine"],
+        "log": f"logs/book/{SLUG}/{stage}/{name}.log",
+        "mlflow_uri": "sqlite:///results/mlflow.db",
+        "mlflow_experiment_id": "7",
+        "started": "2026-01-02T03:00:00Z",
+        "ended": "2026-01-02T03:04:00Z",
+        **more,
+    }
+
+
+def write_results(folder: Path) -> list[dict]:
+    """A results folder of the book edition with one chapter, two runs of `conv`; its pages."""
+    told = page()
+    chapter = folder / SLUG
+    draw_figures(chapter)
+
+    def write(path: str, value: object) -> None:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(value if isinstance(value, str) else json.dumps(value))
+
+    steps = []
+    for seed, run_id in enumerate(RUNS, 1):
+        record = f"conv/seed{seed}/train.json"
+        train = {"experiment": "conv", "seed": seed, "seconds": 4.2, "run_id": run_id}
+        inputs = {"data": DIGEST} | ({"glove/glove.6B.zip": "cd"} if seed == 2 else {})
+        said = origin("train", f"conv.seed{seed}", inputs=inputs)
+        write(f"{SLUG}/{record}", train | {"provenance": said})
+        steps.append({"rule": "ch07_train", "experiment": "conv", "seed": seed, "seconds": 12.1,
+                      "peak_mb": 700.1, "run_id": run_id, "record": record})  # fmt: skip
+    evaluated = {
+        "run_ids": {str(seed): one for seed, one in enumerate(RUNS, 1)},
+        "times": {},
+        "evaluate_run_id": "e" * 32,
+        "provenance": origin("evaluate", "conv"),
+    }
+    write(f"{SLUG}/conv/evaluate.json", evaluated)
+    write(f"{SLUG}/conv/metrics.json", {"seeds": {}, "summary": {}})
+    file = {key: one for key, one in PROVENANCE["data"][0].items() if key != "dataset"}
+    about = {
+        "dataset": "mnist",
+        "resolved": "mnist",
+        "title": "MNIST",
+        "licence": "CC BY-SA 3.0",
+        "citation": "LeCun",
+        "files": [file],
+        "digest": DIGEST,
+        "facts": {"n_train": 11918},
+        "run_id": "d" * 32,
+        "provenance": origin("preprocess", "mnist", settings={}, inputs={file["file"]: "ba89"}),
+    }
+    known = ("title", "licence", "citation", "digest")
+    write(f"{SLUG}/data.json", {"mnist": about})
+    for stage, name, run_id, record in (
+        ("evaluate", "conv", "e" * 32, "conv/evaluate.json"),
+        ("preprocess", "mnist", "d" * 32, "data.json"),
+    ):
+        steps.append({"rule": f"ch07_{stage}", "experiment": name, "seed": None, "seconds": 1.0,
+                      "peak_mb": None, "run_id": run_id, "record": record})  # fmt: skip
+    weights = {**PROVENANCE["data"][0], "dataset": "glove", "file": "glove.6B.zip", "sha256": "ab",
+               "content_sha256": "cd", "source": "mirror: glove"}  # fmt: skip
+    told["provenance"] |= {
+        "data": [
+            {**PROVENANCE["data"][0], **{key: about[key] for key in known}},
+            {**weights, "title": "GloVe", "licence": "PDDL", "citation": "P", "digest": "cd"},
+        ],
+        "steps": steps,
+        "mlflow_experiment_id": "7",
+        "report": {"run_id": "a" * 32, **origin("report", settings={})},
+    }
+    write(f"{SLUG}/report.json", told)
+    columns = ["id", "printed", "mean", "sd", "n_seeds", "verdict", "reason", "run_ids", "kind",
+               "ours", "line", "command"]  # fmt: skip
+    lines = [columns]
+    for one in told["rows"]:
+        # The rule ch07_preprocess answers what is known of the data.
+        runs = ["d" * 32] if one["experiment"] == "data" else one["run_ids"]
+        values = {**one, "ours": "", "run_ids": ",".join(runs)}
+        lines.append(["" if values[key] is None else str(values[key]) for key in columns])
+    table = "".join("\t".join(line) + "\n" for line in lines)
+    for path in ("reproduction.tsv", f"{SLUG}/reproduction.tsv"):
+        write(path, table)
+    for path in ("index.html", "errata.html", "errata.tsv", f"{SLUG}/report.html"):
+        write(path, "<p>")
+    return [told]

@@ -66,5 +66,8 @@ def test_the_page_is_escaped_and_says_each_once(tmp_path):
     assert "snakemake &lt;x&gt;" in told
     assert "snakemake <x>" not in told
     assert "dots &amp; lines" in told
+    # A fault's numbers lead to their experiments, whose rows lead to the runs.
+    assert told.count('<a href="ch11_x/report.html#experiment-a">') == 2 * 4
+    assert told.count('<a href="ch07_x/report.html#experiment-b">') == 2 * 2
     for part in ('id="ch11-large"', "\N{MINUS SIGN}80%", "+40%", "errata.tsv"):
         assert part in told

@@ -1,10 +1,12 @@
 """Files appear whole or not at all, and equal data has equal digests."""
 
 import errno
+import hashlib
 import json
 import math
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from kerasbook.errors import KerasbookError
 from kerasbook.files import (
     digest_of_arrays,
+    digest_of_files,
     nulled,
     number,
     read_json,
@@ -128,6 +131,21 @@ def test_missing_and_broken_json_are_told(tmp_path):
     (tmp_path / "a.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(KerasbookError, match=r"a\.json: is not valid JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_digest_of_files_is_that_of_what_sha256sum_prints(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("b.py", "1"), ("a/c.py", "2")):
+        write_text(name, text)
+    command = ["sha256sum", "a/c.py", "b.py"]
+    printed = subprocess.run(command, capture_output=True, check=True).stdout
+    base = digest_of_files(["b.py", Path("a/c.py"), "b.py"])
+    assert base == hashlib.sha256(printed).hexdigest()
+    write_text("b.py", "3")
+    assert digest_of_files(["b.py", "a/c.py"]) != base
+    assert digest_of_files(["a/c.py"]) != digest_of_files(["b.py"])
+    with pytest.raises(KerasbookError, match=r"^d\.py: cannot be read"):
+        digest_of_files(["d.py"])
 
 
 ARRAYS = {"x": np.arange(6, dtype=np.float32).reshape(2, 3), "y": np.array([1, 2], np.uint8)}

@@ -455,6 +455,50 @@ def test_provenance_names_digests_runs_and_commit(chapter):
         assert fact in told
 
 
+def links_of(element) -> list[str]:
+    return [link.get("href") for link in element.iter(f"{XHTML}a")]
+
+
+def test_a_number_leads_to_the_records_of_its_runs(chapter):
+    row = rows_of(chapter)["ch07.conv.test_accuracy"]
+    assert "conv/seed1/train.json" in links_of(row)
+    # A run that the page knows no record of is named and leads nowhere.
+    assert page_example.RUNS[1] in words(row)
+    assert not [link for link in links_of(row) if page_example.RUNS[1] in link]
+
+
+def test_an_experiment_a_fault_and_a_job_lead_to_the_records_too(chapter):
+    rows = {row.get("id"): row for row in elements(chapter, "tr")}
+    assert links_of(rows["experiment-conv"]) == ["conv/seed1/train.json"]
+    fault = elements(chapter, "article")[0]
+    assert links_of(fault) == ["#experiment-conv"]  # conv_optimizer has no row on this page
+    section = next(s for s in elements(chapter, "section") if s.get("id") == "provenance")
+    assert "conv/seed1/train.json" in links_of(section)
+
+
+def test_a_run_leads_to_mlflow_where_that_is_served_and_the_password_is_not_told(folder):
+    def rendered(uri):
+        page = page_example.page()
+        page["provenance"] |= {"tracking_uri": uri, "mlflow_experiment_id": "7"}
+        return html.render_chapter(page, folder)
+
+    served = rendered("https://me:s3cret@runs.example/")
+    row = rows_of(served)["ch07.conv.test_accuracy"]
+    assert links_of(row)[-1] == (
+        f"https://runs.example/#/experiments/7/runs/{page_example.RUNS[0]}"
+    )
+    for uri in ("sqlite:///results/mlflow.db", "javascript:alert(1)//"):
+        assert "/experiments/" not in rendered(uri)
+
+
+@pytest.mark.parametrize("record", ["/etc/passwd", "javascript:alert(1)", "//x.example/a", None])
+def test_a_record_outside_the_results_is_no_link(folder, record):
+    page = page_example.page()
+    page["provenance"]["steps"][0]["record"] = record
+    row = rows_of(html.render_chapter(page, folder))["ch07.conv.test_accuracy"]
+    assert links_of(row) == ["#ch07.conv.test_accuracy"]
+
+
 def test_a_page_without_figures_faults_and_steps_is_valid(folder):
     page = page_example.page()
     page.update(figures=[], faults=[], experiments=[], text="", rows=[], verdict_counts={})

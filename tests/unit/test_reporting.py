@@ -1,6 +1,7 @@
 """A chapter's results put together: which run or data set answers a printed number."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,15 @@ import pytest
 
 from kerasbook.arrays import save_npz
 from kerasbook.errors import KerasbookError
-from kerasbook.reporting import Results, downloads, judged_rows, render_text, write_rows
+from kerasbook.reporting import (
+    DATA_RECORDS,
+    Results,
+    _jobs,
+    downloads,
+    judged_rows,
+    render_text,
+    write_rows,
+)
 from kerasbook.verdicts import Row
 
 SLUG = "ch09_unsupervised"
@@ -113,6 +122,26 @@ def test_another_experiment_may_answer_a_row(made):
     assert shape["command"].endswith("results/book/ch09_unsupervised/kim/metrics.json")
     [paper] = judged(made(), row("sentences.paper", "0.816", "stochastic"))
     assert (paper["verdict"], paper["mean"]) == ("not judged", 0.81)
+
+
+def test_every_job_names_its_run_and_where_its_record_lies(made):
+    results = made()
+    for name, seeds in (("cnn", (1, 2)), ("kim", (1,))):
+        for seed in seeds:
+            results.run_folder(name, seed).mkdir()
+            record = results.run_folder(name, seed) / "train.json"
+            record.write_text('{"peak_memory_mb": 7.5}')
+    jobs = _jobs(results)
+    train = {(job["experiment"], job["seed"]): job for job in jobs if job["rule"] == "ch09_train"}
+    assert set(train) == {("cnn", 1), ("cnn", 2), ("kim", 1)}
+    assert (train["cnn", 2]["run_id"], train["cnn", 2]["peak_mb"]) == ("run-cnn-2", 7.5)
+    others = [job for job in jobs if job["rule"] != "ch09_train"]
+    assert Counter(job["rule"] for job in others) == {"ch09_preprocess": 2, "ch09_evaluate": 2}
+    for job in jobs:
+        if job["rule"] == "ch09_preprocess":
+            assert job["record"] == DATA_RECORDS
+        else:
+            assert (results.folder / job["record"]).is_file()
 
 
 def test_an_answer_or_a_fault_of_a_metric_that_nobody_has_is_told(made):

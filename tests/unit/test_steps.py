@@ -170,6 +170,15 @@ def test_step_of_a_training():
     assert step.title == "conv seed 12"
 
 
+@pytest.mark.parametrize("code", ["workflow/a.py", ["workflow/a.py"]])
+def test_step_knows_its_log_and_the_code_that_its_script_imports(code):
+    job = script("ch07_report", {"chapter": "ch07_mnist_convnets"}, edition="book")
+    job.log, job.input = ["logs/book/x.log"], SimpleNamespace(code=code)
+    step = step_of(job)
+    assert (step.log, step.code) == ("logs/book/x.log", ("workflow/a.py",))
+    assert step.source == "workflow/chapters/ch07_mnist_convnets/report.py"
+
+
 def test_step_of_the_other_stages():
     chapter = {"chapter": "ch07_mnist_convnets"}
     preprocess = step_of(script("ch07_preprocess", {**chapter, "dataset": "mnist"}, edition="book"))

@@ -7,7 +7,7 @@ from scripts.download import record_of
 from scripts.index import mlflow_command
 
 from kerasbook import tracking
-from kerasbook.provenance import shown_uri, split_login, without_login
+from kerasbook.provenance import run_page, shown_uri, split_login, without_login
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,13 @@ def test_a_record_of_an_earlier_version_gives_no_password_away(tmp_path):
     kept.write_text(json.dumps({"source": "mirror: set/x", "bytes": 3}))
     assert record_of(there, kept) == {"source": "mirror: set/x", "bytes": 3}
     assert record_of(there, tmp_path / "none.json") == there
+
+
+def test_the_page_of_a_run_has_no_login_and_there_is_none_for_a_file():
+    served = "https://me:s3cret@runs.example:5000/x/"
+    page = "https://runs.example:5000/x/#/experiments/7"
+    assert run_page(served, "7") == page
+    assert run_page(served, "7", "ab") == f"{page}/runs/ab"
+    assert run_page(served, '7"><b>', "a/b") == f"{page}%22%3E%3Cb%3E/runs/a%2Fb"
+    for uri in ("sqlite:///results/mlflow.db", "postgresql://db/r", "javascript:x"):
+        assert run_page(uri, "7", "ab") is None

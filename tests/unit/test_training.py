@@ -161,6 +161,9 @@ class SeenRun:
     def tags(self, values):
         self.told.append(("tags", None, dict(values)))
 
+    def record(self):
+        return {"rule": "r", "code_sha256": "c"}
+
 
 @pytest.mark.parametrize("live", [False, True])
 def test_a_history_reaches_mlflow_once(tmp_path, live):
@@ -186,5 +189,6 @@ def test_a_history_reaches_mlflow_once(tmp_path, live):
     assert read_history(outputs["history.tsv"])[1]["loss"].tolist() == [1.0, 0.5]
     record = json.loads(outputs["record.json"].read_text())
     assert (record["seed"], record["parameters"], record["run_id"]) == (3, 7, "run")
+    assert record["provenance"] == run.record()
     assert (record["loss_partial"], record["times"]) == (None, {"fit_ms": 12.5})
     assert ("metrics", 0, {"fit_ms": 12.5}) in run.told

@@ -1,12 +1,14 @@
 """The smoke edition of all chapters, from the configuration to the index page."""
 
 import csv
+import dataclasses
 import html
 import html.parser
 import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import time
 import urllib.parse
@@ -18,7 +20,9 @@ import numpy as np
 import pytest
 
 from kerasbook.configuration import rooms
+from kerasbook.records import find
 from kerasbook.reporting import EDITION_NOTES
+from kerasbook.trace import trace
 from kerasbook.training import read_history
 from kerasbook.verdicts import read_ledger
 
@@ -117,7 +121,9 @@ def test_the_screen_stays_free_of_chatter(smoke):
 def test_tensorflow_is_imported_where_it_trains_and_nowhere_else(smoke):
     scripts = Counter()
     for one in smoke.imports:
-        match = re.search(r"\.(preprocess|train|evaluate|report|errata|index)\.py$", one["script"])
+        match = re.search(
+            r"\.(preprocess|train|evaluate|report|errata|index|crate)\.py$", one["script"]
+        )
         if not match:
             continue
         scripts[match[1]] += 1
@@ -139,6 +145,7 @@ def test_tensorflow_is_imported_where_it_trains_and_nowhere_else(smoke):
         "report": len(SLUGS),
         "errata": 1,
         "index": 1,
+        "crate": 1,
     }
 
 
@@ -168,7 +175,8 @@ class Page(html.parser.HTMLParser):
 
 def pages(smoke):
     folder = smoke.project.folder / RESULTS
-    return [folder / "index.html", *(folder / slug / "report.html" for slug in SLUGS.values())]
+    chapters = (folder / slug / "report.html" for slug in SLUGS.values())
+    return [folder / "index.html", folder / "errata.html", *chapters]
 
 
 def test_pages_are_small_self_contained_and_say_their_edition(smoke):
@@ -244,6 +252,65 @@ def test_the_values_in_the_table_are_those_of_the_runs(smoke):
     for chapter, slug in SLUGS.items():
         own = rows_of(smoke.project.folder / RESULTS / slug / "reproduction.tsv")
         assert [rows[row["id"]] for row in own] == own, chapter
+
+
+# --------------------------------------------------- from a number to where it comes from
+
+
+def test_the_results_are_a_valid_crate(smoke, crate_issues):
+    found = crate_issues(smoke.project.folder / RESULTS)
+    assert found == {"workflow-run-crate-0.5": [], "provenance-run-crate-0.5": []}
+
+
+def test_the_crate_knows_every_run_of_the_chapters_and_its_code_is_theirs(smoke):
+    told = smoke.project.json(RESULTS / "ro-crate-metadata.json")["@graph"]
+    actions = {one["identifier"]: one for one in told if one["@id"].startswith("#run-")}
+    wanted = {
+        run.info.run_id
+        for slug in SLUGS.values()
+        for run in smoke.project.runs(f"smoke/{slug}")
+        if run.data.tags["step"] not in ("chapter", "experiment")
+    }
+    assert set(actions) == wanted
+    for action in actions.values():
+        assert action["startTime"] <= action["endTime"]
+        assert "SHA-256" in action["description"]
+        assert "another state" not in action["description"], action
+    texts = json.dumps(told)
+    assert str(smoke.project.folder) not in texts
+    assert "sqlite" not in texts
+
+
+def test_the_crates_code_plans_the_same_jobs(smoke, tmp_path):
+    shutil.copytree(smoke.project.folder / RESULTS / "code", tmp_path / "code")
+    alone = dataclasses.replace(smoke.project, folder=tmp_path / "code")
+    jobs = alone.jobs()
+    for chapter in SLUGS:
+        assert jobs[f"{chapter}_train"] == len(trained(smoke, chapter))
+    assert "results/smoke/index.html" in alone.succeed("-n")
+
+
+def test_every_row_leads_to_its_runs_in_two_clicks_and_in_one_command(smoke, monkeypatch):
+    monkeypatch.chdir(smoke.project.folder)
+    records = find(RESULTS)
+    first = Page((RESULTS / "index.html").read_text(encoding="utf-8"))
+    rows = {row["id"]: row for row in rows_of(RESULTS / "reproduction.tsv")}
+    named = {one for row in rows.values() for one in row["run_ids"].split(",") if one}
+    assert named and named <= set(records)
+    for slug in SLUGS.values():
+        page = Page((RESULTS / slug / "report.html").read_text(encoding="utf-8"))
+        for name, row in rows.items():
+            if not slug.startswith(name.split(".")[0]) or not row["run_ids"]:
+                continue
+            assert f"{slug}/report.html#{urllib.parse.quote(name)}" in first.links
+            for run_id in row["run_ids"].split(","):
+                record = records[run_id]
+                assert record.origin["code_sha256"] and record.origin["versions"]
+                assert record.file.removeprefix(f"{slug}/") in page.links
+    text = trace(RESULTS, "ch07.conv.test_accuracy")
+    [run_id] = rows["ch07.conv.test_accuracy"]["run_ids"].split(",")
+    for part in (run_id, "batch_size", "as it is here now", "made from installed libraries"):
+        assert part in text
 
 
 # ---------------------------------------------------------------------- the MLflow store
@@ -425,7 +492,8 @@ def test_the_model_loaded_by_its_uri_predicts_the_same(smoke, chapter, experimen
 def test_epochs_of_one_experiment_re_run_it_alone(smoke, edit):
     edit("config/chapters/ch07.yaml", "  conv_dense:\n", "  conv_dense:\n    epochs: 3\n")
     assert smoke.project.jobs() == {
-        "ch07_train": 1, "ch07_evaluate": 1, "ch07_report": 1, "errata": 1, "index": 1, "all": 1,
+        "ch07_train": 1, "ch07_evaluate": 1, "ch07_report": 1, "errata": 1, "index": 1,
+        "crate": 1, "all": 1,
     }  # fmt: skip
 
 
@@ -441,7 +509,7 @@ def test_a_chapters_script_re_runs_that_stage_of_that_chapter(smoke, edit):
     n_runs = len(trained(smoke, "ch07"))
     assert smoke.project.jobs() == {
         "ch07_train": n_runs, "ch07_evaluate": n_runs, "ch07_report": 1, "errata": 1, "index": 1,
-        "all": 1,
+        "crate": 1, "all": 1,
     }  # fmt: skip
 
 
@@ -455,7 +523,7 @@ def test_a_chapters_own_network_re_runs_its_training(smoke, edit):
 def test_a_plot_re_runs_no_training_and_the_librarys_training_does(smoke, edit):
     edit("workflow/kerasbook/html.py", "import ", "import  ")
     rules = {rule.split("_")[-1] for rule in smoke.project.jobs()}
-    assert rules == {"report", "errata", "index", "all"}
+    assert rules == {"report", "errata", "index", "crate", "all"}
     edit("workflow/kerasbook/training.py", "import logging", "import  logging")
     jobs = smoke.project.jobs()
     for chapter in SLUGS:
@@ -465,7 +533,8 @@ def test_a_plot_re_runs_no_training_and_the_librarys_training_does(smoke, edit):
 
 def test_a_chapters_text_re_runs_its_page_alone(smoke, edit):
     edit("workflow/chapters/ch06_mnist_explored/text.md", "a person should", "a person must")
-    assert smoke.project.jobs() == {"ch06_report": 1, "errata": 1, "index": 1, "all": 1}
+    expected = {"ch06_report": 1, "errata": 1, "index": 1, "crate": 1, "all": 1}
+    assert smoke.project.jobs() == expected
 
 
 def test_another_edition_stands_apart(smoke):

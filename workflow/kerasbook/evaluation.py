@@ -133,5 +133,6 @@ def evaluate(
                 "run_ids": {str(seed): one for seed, one in runs.items()},
                 "times": {str(seed): one for seed, one in times.items()},
                 "evaluate_run_id": open_run.id,
+                "provenance": open_run.record(),
             },
         )

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from kerasbook.errors import KerasbookError
@@ -92,6 +92,28 @@ def read_json(path: str | os.PathLike) -> object:
         raise KerasbookError(
             f"{path}: is not valid JSON ({error}). Delete it and run snakemake again."
         ) from error
+
+
+def digest_of_files(paths: Iterable[str | os.PathLike]) -> str:
+    """The SHA-256 of files and their names: of the lines `<SHA-256>  <path>`, sorted by path.
+
+    It is what `sha256sum` prints of them, digested once more.
+
+    Raises:
+        KerasbookError: a file cannot be read.
+    """
+    lines = {}
+    for path in paths:
+        name = Path(path).as_posix()
+        try:
+            digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        except OSError as error:
+            raise KerasbookError(
+                f"{name}: cannot be read ({error.strerror or error}). "
+                "Expected a file of the project."
+            ) from error
+        lines[name] = f"{digest}  {name}\n"
+    return hashlib.sha256("".join(lines[name] for name in sorted(lines)).encode()).hexdigest()
 
 
 def digest_of_arrays(arrays: Mapping[str, object]) -> str:

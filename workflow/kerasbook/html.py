@@ -12,6 +12,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
@@ -20,6 +21,7 @@ from markdown_it.rules_core import StateCore
 from markupsafe import Markup
 
 from kerasbook.errors import KerasbookError
+from kerasbook.provenance import run_page
 
 MAX_BYTES = 1_500_000
 TEMPLATES = Path(__file__).parent / "templates"
@@ -488,6 +490,26 @@ def _row_groups(page: Mapping) -> list[dict]:
     return list(groups.values())
 
 
+def _run_views(page: Mapping) -> dict[str, dict]:
+    """Run id -> its record, a path from the page, and its page in a served MLflow, if any."""
+    provenance = page["provenance"]
+    uri, experiment = provenance["tracking_uri"], provenance.get("mlflow_experiment_id")
+    return {
+        step["run_id"]: {
+            "id": step["run_id"],
+            "record": _record_link(step.get("record")),
+            "served": run_page(uri, experiment, step["run_id"]) if experiment else None,
+        }
+        for step in provenance["steps"]
+        if step["run_id"]
+    }
+
+
+def _record_link(path: str | None) -> str | None:
+    """A relative address for a path of the results folder."""
+    return quote(path) if path and _is_relative(path) else None
+
+
 def _experiment_view(experiment: Mapping) -> dict:
     return {
         **experiment,
@@ -610,6 +632,7 @@ def render_chapter(page: Mapping, folder: Path) -> str:
     placed = _placed(page["text"])
     groups = _row_groups(page)
     rows = [row for group in groups for row in group["rows"]]
+    runs = _run_views(page)
     html = _page(
         "chapter.html",
         page=page,
@@ -623,6 +646,13 @@ def render_chapter(page: Mapping, folder: Path) -> str:
         experiments=[_experiment_view(experiment) for experiment in page["experiments"]],
         faults=[_fault_view(fault) for fault in page["faults"]],
         provenance=page["provenance"],
+        runs=runs,
+        seed_runs={
+            (step["experiment"], step["seed"]): runs[step["run_id"]]
+            for step in page["provenance"]["steps"]
+            if step["seed"] is not None and step["run_id"] in runs
+        },
+        known={experiment["name"] for experiment in page["experiments"]},
     )
     return _within_bounds(html, f"{page['slug']}/report.html", _sizes(figures))
 

@@ -101,6 +101,7 @@ class Plan:
             "html": f"{self.chapter_results}/report.html",
             "page": f"{self.chapter_results}/report.json",
             "table": f"{self.chapter_results}/reproduction.tsv",
+            "data": f"{self.chapter_results}/data.json",
         }
 
     def chapter(self, slug: str) -> Chapter:
@@ -228,8 +229,30 @@ class Plan:
         folder = WORKFLOW / "kerasbook" / "templates"
         return sorted(str(path) for path in folder.iterdir() if path.is_file())
 
+    def sources(self) -> list[str]:
+        """The project's files that another machine needs to make these results anew.
+
+        The configuration's own files are not among them: they may hold passwords.
+        """
+        folders = [WORKFLOW, Path("config/chapters"), Path("envs"), Path("profiles")]
+        names = ["Snakefile", "Makefile", "README.md", "LICENSE", "CITATION.cff", "pyproject.toml",
+                 "config/datasets.yaml", "config/published.tsv"]  # fmt: skip
+        found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        found += [path for path in map(Path, names) if path.is_file()]
+        left_out = ("__pycache__", ".")
+        return sorted(
+            path.as_posix()
+            for path in found
+            if not any(part.startswith(left_out) for part in path.parts)
+        )
+
+    def configuration(self) -> dict[str, Any]:
+        """All that the configuration says, less the places that are a machine's own."""
+        own = {"mirror", "tracking_uri"}
+        return self.settings.config.model_dump(mode="json", exclude=own)
+
     def page(self, chapter: str) -> dict[str, str]:
-        """The three files of a chapter's page."""
+        """The files of a chapter's page: it, its data, its table, the records of its data sets."""
         slug = self.chapter(chapter).slug
         return {key: path.format(chapter=slug) for key, path in self.page_files.items()}
 

@@ -74,5 +74,6 @@ def preprocess(snakemake: Any, prepare: Prepare | Mapping[str, Prepare]) -> None
                 "digest": digest,
                 "facts": facts,
                 "run_id": run.id,
+                "provenance": run.record(),
             },
         )

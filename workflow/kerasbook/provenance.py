@@ -9,7 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 PACKAGES = (
     "snakemake", "mlflow", "keras", "tensorflow-cpu", "tensorflow", "numpy", "pandas",
@@ -56,6 +56,18 @@ def without_login(text: str, uri: str) -> str:
     for one in {password, unquote(password)} - {""}:
         text = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", "***", text)
     return text
+
+
+def run_page(uri: str, experiment_id: str, run_id: str = "") -> str | None:
+    """The address of a run, or of its experiment, in the UI of a served store; None for a file.
+
+    Name and password are left out.
+    """
+    shown = shown_uri(uri).rstrip("/")
+    if not shown.startswith(("http://", "https://")):
+        return None
+    page = f"{shown}/#/experiments/{quote(experiment_id, safe='')}"
+    return f"{page}/runs/{quote(run_id, safe='')}" if run_id else page
 
 
 def now() -> str:

@@ -20,7 +20,7 @@ from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json, write_json, write_text
 from kerasbook.metrics import skill
 from kerasbook.steps import step_of
-from kerasbook.tracking import flat, tracked
+from kerasbook.tracking import Run, flat, tracked
 from kerasbook.training import read_history
 from kerasbook.validation import nearest
 from kerasbook.verdicts import (
@@ -40,6 +40,8 @@ EDITION_NOTES = {
     "to test the workflow, and reproduce nothing.",
 }
 NOT_RUN = "(not run)"
+# The records of a chapter's data sets, beside its page.
+DATA_RECORDS = "data.json"
 # Experiment -> metric -> epoch -> printed value.
 PrintedHistory = dict[str, dict[str, dict[int, float]]]
 TABLE_COLUMNS = [
@@ -428,25 +430,27 @@ def _benchmark(path: Path) -> dict[str, float | None]:
 
 
 def _jobs(results: Results) -> list[dict[str, Any]]:
-    """Time, memory and run of every job of the chapter so far."""
+    """Time, memory, run and record (a path from the page's) of every job of the chapter so far."""
     folder = results.folder / "benchmarks"
     jobs = []
     for about in results.about:
-        jobs.append(("preprocess", about["dataset"], None, about["run_id"],
+        jobs.append(("preprocess", about["dataset"], None, about["run_id"], DATA_RECORDS,
                      folder / "preprocess" / f"{about['dataset']}.tsv"))  # fmt: skip
     for name, told in results.experiments.items():
         for seed in told["seeds"]:
             run_id = results.evaluated[name]["run_ids"][str(seed)]
-            jobs.append(("train", name, seed, run_id, folder / "train" / f"{name}.seed{seed}.tsv"))
+            jobs.append(("train", name, seed, run_id, f"{name}/seed{seed}/train.json",
+                         folder / "train" / f"{name}.seed{seed}.tsv"))  # fmt: skip
         evaluate_id = results.evaluated[name]["evaluate_run_id"]
-        jobs.append(("evaluate", name, None, evaluate_id, folder / "evaluate" / f"{name}.tsv"))
+        jobs.append(("evaluate", name, None, evaluate_id, f"{name}/evaluate.json",
+                     folder / "evaluate" / f"{name}.tsv"))  # fmt: skip
     out = []
-    for stage, name, seed, run_id, path in jobs:
+    for stage, name, seed, run_id, record, path in jobs:
         measured = _benchmark(path) if path.exists() else {"seconds": None, "peak_mb": None}
         if stage == "train" and measured["peak_mb"] is None:
             measured["peak_mb"] = results.record(name, seed)["peak_memory_mb"]
         out.append({"rule": f"{results.id}_{stage}", "experiment": name, "seed": seed,
-                    **measured, "run_id": run_id})  # fmt: skip
+                    **measured, "run_id": run_id, "record": record})  # fmt: skip
     return out
 
 
@@ -488,14 +492,16 @@ def downloads(records: Iterable[str | Path]) -> list[dict[str, Any]]:
     return rows
 
 
-def _provenance(results: Results, snakemake: Any) -> dict[str, Any]:
+def _provenance(results: Results, snakemake: Any, run: Run) -> dict[str, Any]:
     head, dirty = provenance.commit()
+    report = {"run_id": run.id, **run.record()}
     return {
         "generated": provenance.now(),
         "commit": head,
         "dirty": dirty,
         "tracking_uri": read_json(snakemake.params.tracking)["uri"],
         "mlflow_experiment": f"{results.edition}/{results.slug}",
+        "mlflow_experiment_id": report["mlflow_experiment_id"],
         "machine": provenance.machine(),
         "versions": provenance.versions(),
         "data": [
@@ -512,6 +518,7 @@ def _provenance(results: Results, snakemake: Any) -> dict[str, Any]:
         ]
         + downloads(snakemake.input.raw_records),
         "steps": _jobs(results),
+        "report": report,
     }
 
 
@@ -649,11 +656,13 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
             "absent": results.absent,
             "figures": shown,
             "faults": _faults(results),
-            "provenance": _provenance(results, snakemake),
+            "provenance": _provenance(results, snakemake, run),
         }
         folder = Path(snakemake.output.html).parent
         write_text(snakemake.output.html, html.render_chapter(page, folder))
         write_json(snakemake.output.page, page)
+        # The results folder is to tell of its numbers wherever it is carried.
+        write_json(snakemake.output.data, {about["dataset"]: about for about in results.about})
         write_rows(snakemake.output.table, rows)
         run.artifact(snakemake.output.html)
         run.artifact(snakemake.output.table)

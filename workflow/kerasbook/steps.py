@@ -25,7 +25,8 @@ class Terminated(BaseException):
 class Step:
     """One job: which rule of which chapter, for which experiment and seed.
 
-    `settings` are the values that make its numbers what they are.
+    `settings` are the values that make its numbers what they are; `source` is its script,
+    `code` the project's other files that the script imports.
     """
 
     rule: str
@@ -37,6 +38,8 @@ class Step:
     settings: dict[str, Any] = field(default_factory=dict)
     source: str = ""
     threads: int = 1
+    log: str = ""
+    code: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -52,6 +55,7 @@ def step_of(snakemake: Any) -> Step:
     params = dict(snakemake.params.items())
     seed = wildcards.get("seed")
     name = snakemake.rule.split("_", 1)[-1]
+    code = getattr(getattr(snakemake, "input", None), "code", ())
     if "dataset" in wildcards:
         name = f"{name} {wildcards['dataset']}"
     return Step(
@@ -64,6 +68,8 @@ def step_of(snakemake: Any) -> Step:
         settings=dict(params.get("settings") or {}),
         source=f"workflow/chapters/{wildcards['chapter']}/{snakemake.rule.split('_', 1)[-1]}.py",
         threads=snakemake.threads,
+        log=next(iter(getattr(snakemake, "log", ())), ""),
+        code=(code,) if isinstance(code, str) else tuple(code),  # Snakemake's list of one file
     )
 
 

@@ -29,13 +29,13 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasbook import provenance
 from kerasbook.errors import KerasbookError
-from kerasbook.files import read_json, write_json, write_text
+from kerasbook.files import digest_of_files, read_json, write_json, write_text
 from kerasbook.provenance import shown_uri, split_login, without_login
 from kerasbook.steps import Step, Terminated
 
@@ -55,6 +55,7 @@ KEY = "kerasbook.key"
 FINGERPRINT = "kerasbook.fingerprint"
 STATE = "kerasbook.state"
 PROJECT = "kerasbook.project"
+CODE = "kerasbook.code_sha256"
 # A sqlite store belongs to the folder that it lies in, so its one project needs no id.
 LOCAL_PROJECT = "local"
 
@@ -443,6 +444,16 @@ class Run:
     client: Any
     id: str
     uri: str
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """Where the run's numbers come from, until now, for the files that it leaves.
+
+        That is rule, script and digest of the code, commit, settings, digests of the inputs,
+        versions, machine, log, when it began and now, and its place in the store. No store is
+        needed to read it afterwards.
+        """
+        return {**self.origin, "ended": provenance.now()}
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Log metrics of one step in one call."""
@@ -490,6 +501,8 @@ class Run:
         with _asking(self.uri):
             mlflow.log_input(data, context=context)
         self.tags({f"data.{name}": digest})
+        said = {"dataset": name, "digest": digest, "file": str(source)}
+        self.origin.setdefault("data", []).append(said)
 
 
 def _end(run: Run, status: str) -> None:
@@ -517,6 +530,31 @@ def _end_broken(run: Run, status: str, error: BaseException | None = None) -> No
         logger.warning("MLflow run %s could not be closed as %s: %s", run.id, status, told)
 
 
+def _origin(place: _Place, step: Step, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """What is known of a run as it begins; see `Run.record`."""
+    head, dirty = provenance.commit()
+    code = sorted({step.source, *step.code} - {""})
+    return {
+        "edition": step.edition,
+        "chapter": step.chapter,
+        "rule": step.rule,
+        "script": step.source,
+        "code_files": len(code),
+        "code_sha256": digest_of_files(code) if all(Path(one).is_file() for one in code) else None,
+        "commit": head,
+        "dirty": dirty,
+        "settings": step.settings,
+        "inputs": dict(inputs),
+        "threads": step.threads,
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "log": step.log,
+        "mlflow_uri": shown_uri(place.uri),
+        "mlflow_experiment_id": place.experiment_id,
+        "started": provenance.now(),
+    }
+
+
 @contextlib.contextmanager
 def tracked(
     path: str | os.PathLike, step: Step, inputs: Mapping[str, str] | None = None
@@ -541,6 +579,7 @@ def tracked(
         client = _client(place.uri)
         _clear_the_way(client, place.experiment_id, key, mark)
     head, dirty = provenance.commit()
+    origin = _origin(place, step, inputs or {})
     tags = {
         KEY: key,
         FINGERPRINT: mark,
@@ -558,6 +597,7 @@ def tracked(
         **({"experiment": step.experiment} if step.experiment else {}),
         **({"seed": str(step.seed)} if step.seed is not None else {}),
         **({"mlflow.source.git.commit": head, "git_dirty": str(dirty).lower()} if head else {}),
+        **({CODE: origin["code_sha256"]} if origin["code_sha256"] else {}),
         **place.labels,
         **_own_process(),
     }
@@ -569,7 +609,7 @@ def tracked(
     started = time.monotonic()
     with _asking(place.uri):
         made = client.create_run(place.experiment_id, tags=tags, run_name=step.title)
-    open_run = Run(client, made.info.run_id, place.uri)
+    open_run = Run(client, made.info.run_id, place.uri, origin)
     try:
         with _asking(place.uri):
             client.log_batch(open_run.id, params=params)

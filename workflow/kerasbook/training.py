@@ -126,7 +126,7 @@ def fit(
 
 
 def run_record(step: Any, run: Any, progress: Progress, **more: Any) -> dict[str, Any]:
-    """What `train.json` says of a run: who it is, its time and memory, its MLflow id."""
+    """What `train.json` says of a run: who it is, its time and memory, and where it comes from."""
     from kerasbook import provenance
 
     return {
@@ -138,6 +138,7 @@ def run_record(step: Any, run: Any, progress: Progress, **more: Any) -> dict[str
         "threads": step.threads,
         "run_id": run.id,
         **more,
+        "provenance": run.record(),
     }
 
 

@@ -15,6 +15,7 @@ from snakemake.exceptions import WorkflowError
 from kerasbook.catalogue import load_catalogue
 from kerasbook.configuration import load_settings
 from kerasbook.errors import KerasbookError
+from kerasbook.files import digest_of_files
 from kerasbook.plan import Plan, code_of
 from kerasbook.tracking import shown_uri
 from kerasbook.validation import read_yaml

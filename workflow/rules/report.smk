@@ -2,6 +2,7 @@
 
 
 localrules:
+    crate,
     errata,
     index,
 
@@ -77,3 +78,31 @@ rule index:
         tracking_uri=shown_uri(PLAN.settings.tracking_uri),
     script:
         "../scripts/index.py"
+
+
+rule crate:
+    """The results folder as an RO-Crate: which run, data and code made what is in it."""
+    input:
+        pages=[PLAN.page(chapter)["page"] for chapter in PLAN.selected],
+        first=[*rules.index.output, *rules.errata.output],
+        code=code_of(Path("workflow/scripts/crate.py")),
+    output:
+        metadata=f"{PLAN.results}/ro-crate-metadata.json",
+        readme=f"{PLAN.results}/README.md",
+        code=directory(f"{PLAN.results}/code"),
+    log:
+        f"logs/{PLAN.edition}/crate.log",
+    benchmark:
+        f"{PLAN.results}/benchmarks/crate.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=600,
+        runtime=10,
+    params:
+        configuration=PLAN.configuration(),
+        # As inputs they would fill the screen.
+        sources=lambda wildcards: PLAN.sources(),
+        sources_sha256=lambda wildcards: digest_of_files(PLAN.sources()),
+    script:
+        "../scripts/crate.py"
