@@ -36,8 +36,8 @@ def trained(keras, table, **more):
     told = rows.plan(N, 1, chosen)
     keras.utils.set_random_seed(1)
     model = networks.build(chosen, FEATURES, CLASSES)
-    before = networks.fit_before(model, told, taken(table), chosen)
-    return model, *networks.fit_printed(model, told.final, taken(table), chosen), before
+    before = networks.fit_before(model, told, taken(table), chosen, 1)
+    return model, *networks.fit_printed(model, told.final, taken(table), chosen, 1), before
 
 
 def test_grouped_steps_change_no_number(keras, table, monkeypatch):
@@ -61,7 +61,7 @@ def test_softmax_regression_is_plain_gradient_descent(keras, table):
     model = networks.build(chosen, FEATURES, CLASSES)
     weights, bias = model.get_weights()
     told = rows.plan(N, 1, chosen)
-    networks.fit_printed(model, told.final, taken(table), chosen)
+    networks.fit_printed(model, told.final, taken(table), chosen, 1)
     missed = networks.softmax(x @ weights + bias) - np.eye(CLASSES)[y]
     np.testing.assert_allclose(model.get_weights()[0], weights - 0.5 * x.T @ missed / N, atol=1e-6)
     np.testing.assert_allclose(model.get_weights()[1], bias - 0.5 * missed.mean(axis=0), atol=1e-6)

@@ -9,6 +9,7 @@ from chapters.ch08_deep_networks.train import answers
 from kerasbook import models
 from kerasbook.errors import KerasbookError
 from kerasbook.pictures import read_picture
+from kerasbook.training import fit
 
 keras = models.set_up_keras(1)
 
@@ -159,7 +160,7 @@ def test_features_computed_once_give_the_weights_of_recomputing(some):
     """The printed way passes all pictures through the frozen layers in each epoch."""
     cached = fine_tuned()
     frozen_before = cached.base.get_layer("block1_conv1").get_weights()
-    progress = cached.stage(some, "block3_conv1", SGD, 3)
+    progress = cached.stage(some, "block3_conv1", SGD, 3, seed=1)
     assert len(progress.history["val_accuracy"]) == 3
 
     whole = fine_tuned()
@@ -168,7 +169,7 @@ def test_features_computed_once_give_the_weights_of_recomputing(some):
     model.compile(loss="categorical_crossentropy", optimizer=models.optimizer(SGD))
     x = networks.prepared(some["x_train"], "caffe")
     y = np.eye(2, dtype=np.float32)[some["y_train"]]
-    model.fit(x, y, batch_size=8, epochs=3, verbose=0)
+    fit(model, (x, y), None, 3, 8, seed=1)
     for ours, theirs in zip(cached.base.get_weights(), whole.base.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
     after = cached.base.get_layer("block1_conv1").get_weights()
@@ -179,12 +180,13 @@ def test_features_computed_once_give_the_weights_of_recomputing(some):
 def test_a_second_stage_goes_on_from_the_first(some):
     tuned = fine_tuned()
     adam = {"type": "adam", "learning_rate": 0.001}
-    first = tuned.stage(some, "head", adam, 2)
+    first = tuned.stage(some, "head", adam, 2, seed=1)
     kept = tuned.base.get_layer("block4_conv1").get_weights()[0]
     sent = []
     second = tuned.stage(
-        some, "block4_conv1", adam, 3, lambda values, epoch: sent.append((epoch, values["loss"]))
-    )
+        some, "block4_conv1", adam, 3, lambda values, epoch: sent.append((epoch, values["loss"])),
+        seed=1,
+    )  # fmt: skip
     assert not np.array_equal(kept, tuned.base.get_layer("block4_conv1").get_weights()[0])
     whole = fine_tuning.joined(first, second)
     assert whole.history["loss"] == [*first.history["loss"], *second.history["loss"]]
@@ -224,12 +226,12 @@ def test_keras_3_trains_sigmoids_as_softmax(some):
     weights_of = {}
     for output in ("sigmoid", "softmax"):
         tuned = fine_tuned(output=output, loss="keras_3")
-        tuned.stage(some, "block4_conv1", SGD, 2)
+        tuned.stage(some, "block4_conv1", SGD, 2, seed=1)
         weights_of[output] = tuned.head.get_weights()
     for ours, theirs in zip(*weights_of.values(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     tuned = fine_tuned(output="sigmoid", loss="keras_1")
-    tuned.stage(some, "block4_conv1", SGD, 2)
+    tuned.stage(some, "block4_conv1", SGD, 2, seed=1)
     assert not np.array_equal(tuned.head.get_weights()[0], weights_of["softmax"][0])
 
 
@@ -300,7 +302,7 @@ def test_nothing_frozen_trains_all_from_pixels(some):
     np.testing.assert_allclose(
         model.predict_on_batch(some["x_val"]), tuned.probabilities(some["x_val"]), rtol=1e-4
     )
-    tuned.stage(some, None, {"type": "adam", "learning_rate": 0.0001}, 1)
+    tuned.stage(some, None, {"type": "adam", "learning_rate": 0.0001}, 1, seed=1)
     changed = [not np.array_equal(a, b) for a, b in zip(before, tuned.base.get_weights())]
     assert all(changed)
     assert tuned.times == {}

@@ -107,7 +107,7 @@ def fitted(keras, seed, send=None, epochs=3):
         metrics=["accuracy"],
     )
     train, watched = (ROWS[:200], LABELS[:200]), (ROWS[200:], LABELS[200:])
-    progress = fit(model, train, watched, epochs, 16, send)
+    progress = fit(model, train, watched, epochs, 16, send, seed=seed)
     return progress, model
 
 

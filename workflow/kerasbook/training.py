@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from kerasbook import epochs as epochs_
+
 logger = logging.getLogger(__name__)
+KERAS_BATCH_SIZE = 32  # Keras's own, where none is given
 
 
 class Progress:
@@ -86,41 +89,57 @@ def fit(
     send: Callable[[Mapping[str, float], int], None] | None = None,
     callbacks: Sequence[Any] = (),
     rows: int | None = None,
+    *,
+    seed: epochs_.Seed,
     **fit_args: Any,
 ) -> Progress:
     """Fit a compiled Keras model, epochs counted from 1 as Keras prints them.
 
+    The order of the rows and what dropout drops follow from the seed and the epoch's number
+    alone (`kerasbook.epochs`).
+
     Args:
-        train: rows and labels (and, if given, sample weights), or whatever else Keras
-            takes for its data, such as a `PyDataset`, together with `rows`.
+        train: rows and labels (and, if given, sample weights); or a Keras `PyDataset` with a
+            method `begin`, which is told the number of each epoch from 0, together with `rows`.
         validation: rows and labels that are watched, not learnt from; None for none.
         callbacks: further callbacks of Keras, such as early stopping.
         rows: training rows of an epoch, where `train` does not tell.
-        fit_args: passed to Keras's `fit`; `shuffle` is True unless it says otherwise.
+        seed: of all that the epochs draw; several numbers tell fits of one run apart.
+        fit_args: passed to Keras's `fit`.
 
     Returns:
         The progress, whose `history` has a list per metric.
     """
     import keras
 
-    arrays = train if isinstance(train, tuple) else (train,)
-    first = arrays[0][0] if isinstance(arrays[0], list) else arrays[0]
-    progress = Progress(epochs, len(first) if rows is None else rows, send)
+    if isinstance(train, tuple):
+        first = train[0][0] if isinstance(train[0], list) else train[0]
+        rows = len(first)
+        data, begin = epochs_.batches(train, batch_size or KERAS_BATCH_SIZE, seed)
+    else:
+        data, begin = train, train.begin
+    progress = Progress(epochs, rows or 0, send)
+
+    class Follow(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+            begin(epoch)
+            epochs_.reseed(self.model, seed, epoch)
 
     class Tell(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
             progress.epoch(logs or {}, epoch + 1)
 
-    options = {"shuffle": True, "verbose": 0, "batch_size": batch_size, **fit_args}
     if isinstance(validation, tuple):
-        options.setdefault("validation_batch_size", 1000)
+        fit_args.setdefault("validation_batch_size", 1000)
     model.fit(
-        *arrays,
+        data,
         epochs=epochs,
         validation_data=validation,
-        # First what the chapter adds, which may put metrics of its own into the epoch's.
-        callbacks=[*callbacks, Tell()],
-        **options,
+        # What the chapter adds comes before the telling: it may put metrics into the epoch's.
+        callbacks=[Follow(), *callbacks, Tell()],
+        shuffle=False,
+        verbose=0,
+        **fit_args,
     )
     return progress
 

@@ -57,7 +57,9 @@ def _stopping(patience: int | None) -> list[Any]:
     return [keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience + 1)]
 
 
-def fit_before(model: Any, told: Plan, rows: Rows, settings: Mapping[str, Any]) -> list[dict]:
+def fit_before(
+    model: Any, told: Plan, rows: Rows, settings: Mapping[str, Any], seed: int
+) -> list[dict]:
     """What happened to the model before the fit that is printed.
 
     Args:
@@ -70,7 +72,7 @@ def fit_before(model: Any, told: Plan, rows: Rows, settings: Mapping[str, Any]) 
     if settings["epochs_before"]:
         done = fit(
             model, rows(told.all_rows), None, settings["epochs_before"],
-            settings["batch_size_before"],
+            settings["batch_size_before"], seed=(seed, len(fits)),
         )  # fmt: skip
         fits.append(_told(Fit(told.all_rows, told.all_rows[:0]), done))
     for run in told.before if settings["fits_before"] else ():
@@ -81,6 +83,7 @@ def fit_before(model: Any, told: Plan, rows: Rows, settings: Mapping[str, Any]) 
             settings["epochs"],
             settings["batch_size"],
             callbacks=_stopping(settings["patience"]),
+            seed=(seed, len(fits)),
         )
         fits.append(_told(run, done))
     return fits
@@ -95,6 +98,7 @@ def fit_printed(
     run: Fit,
     rows: Rows,
     settings: Mapping[str, Any],
+    seed: int,
     send: Callable[[Mapping[str, float], int], None] | None = None,
 ) -> tuple[Progress, list[np.ndarray] | None]:
     """The fit that is printed, with its callbacks.
@@ -123,7 +127,7 @@ def fit_printed(
             )
         progress = fit(
             model, rows(run.train), watched, settings["epochs"], settings["batch_size"], send,
-            callbacks, **more,
+            callbacks, seed=seed, **more,
         )  # fmt: skip
         best = _weights_in(model, file) if file.exists() else None
     return progress, best

@@ -53,8 +53,8 @@ def train_network(
         return x[indices], y[indices]
 
     model = networks.build(settings, x.shape[1], len(data["classes"]))
-    before = networks.fit_before(model, told, rows, settings)
-    progress, best = networks.fit_printed(model, told.final, rows, settings, run.metrics)
+    before = networks.fit_before(model, told, rows, settings, step.seed)
+    progress, best = networks.fit_printed(model, told.final, rows, settings, step.seed, run.metrics)
     tested = x[told.test]
     predictions = {"rows": told.test.astype(np.int32), "last": networks.predict(model, tested)}
     more = counts_of(told, settings) | {"before": nulled(before)}

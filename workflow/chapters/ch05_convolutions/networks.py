@@ -213,7 +213,7 @@ def told_of(model: Any, rows: tuple[np.ndarray, np.ndarray]) -> dict[str, float]
 
 
 def fit_observed(
-    model: Any, train: tuple, held_out: tuple, settings: Mapping[str, Any]
+    model: Any, train: tuple, held_out: tuple, settings: Mapping[str, Any], seed: int
 ) -> Progress:
     """Fit, and after each epoch measure the training rows as the held-out rows are: whole.
 
@@ -230,7 +230,7 @@ def fit_observed(
 
     return fit(
         model, train, epochs=settings["epochs"], batch_size=settings["batch_size"],
-        callbacks=[AtRest()],
+        callbacks=[AtRest()], seed=seed,
     )  # fmt: skip
 
 

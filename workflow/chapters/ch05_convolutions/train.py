@@ -63,7 +63,7 @@ def _network(snakemake, run, step, data) -> None:
     model = networks.compiled(layers, settings["optimizer"])
     progress = networks.fit(
         model, (networks.scaled(data["x_train"]), data["y_train"]), (x_test, data["y_test"]),
-        settings["epochs"], settings["batch_size"], run.metrics,
+        settings["epochs"], settings["batch_size"], run.metrics, seed=step.seed,
     )  # fmt: skip
     predictions = {
         "probabilities": model.predict(x_test, batch_size=networks.BATCH, verbose=0),
@@ -84,8 +84,8 @@ def _dropout(snakemake, run, step, data) -> None:
     model = networks.compiled(settings["layers"], settings["optimizer"])
     plain = networks.compiled(kept, settings["optimizer"])
     plain.set_weights(model.get_weights())
-    with_dropout = networks.fit_observed(model, train, held_out, settings)
-    without = networks.fit_observed(plain, train, held_out, settings)
+    with_dropout = networks.fit_observed(model, train, held_out, settings, step.seed)
+    without = networks.fit_observed(plain, train, held_out, settings, step.seed)
     both = Progress(settings["epochs"], 2 * len(rows), run.metrics)
     for epoch in range(settings["epochs"]):
         told = {key: values[epoch] for key, values in with_dropout.history.items()}

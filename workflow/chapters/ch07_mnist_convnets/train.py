@@ -52,7 +52,13 @@ def main(snakemake) -> None:
         )
         train, validation = rows_for(data, settings, step.seed)
         progress = fit(
-            model, train, validation, settings["epochs"], settings["batch_size"], run.metrics
+            model,
+            train,
+            validation,
+            settings["epochs"],
+            settings["batch_size"],
+            run.metrics,
+            seed=step.seed,
         )
         x_test = scaled(data["x_test"])
         probabilities = model.predict(x_test, batch_size=1000, verbose=0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from chapters.ch08_deep_networks.networks import NETWORKS, prepare_layers, prepared
 from kerasbook import models
+from kerasbook.epochs import Seed
 from kerasbook.errors import KerasbookError
 from kerasbook.training import Progress, fit
 from kerasbook.validation import nearest
@@ -210,6 +211,8 @@ class FineTuned:
         optimizer: Mapping[str, Any],
         epochs: int,
         send: Any = None,
+        *,
+        seed: Seed,
     ) -> Progress:
         """Train from a layer on; the features of what lies before are computed once.
 
@@ -250,6 +253,7 @@ class FineTuned:
             send,
             callbacks=[clock],
             validation_batch_size=CHUNK,
+            seed=seed,
         )
         batches = len(ended) // len(begun)
         taken = np.array(ended[batches - 1 :: batches]) - np.array(begun)

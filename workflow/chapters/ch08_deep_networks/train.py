@@ -142,6 +142,7 @@ def pretrain(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray]
         settings["epochs"],
         settings["batch_size"],
         run.metrics,
+        seed=step.seed,
     )
     probabilities = model.predict(x_test, batch_size=1000, verbose=0)
     weights.save_weights(folder_of(snakemake) / "weights.h5", weights.layers_of(model))
@@ -211,8 +212,9 @@ def fine_tune(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray
             data["x_train"], data["y_train"]
         )
     progress = tuned.stage(
-        learnt, settings["frozen_before"], settings["optimizer"], settings["epochs"], run.metrics
-    )
+        learnt, settings["frozen_before"], settings["optimizer"], settings["epochs"], run.metrics,
+        seed=(step.seed, 1),
+    )  # fmt: skip
     second = settings["second_stage"]
     if second is not None:
         more = tuned.stage(
@@ -221,6 +223,7 @@ def fine_tune(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray
             second["optimizer"],
             second["epochs"],
             lambda values, epoch: run.metrics(values, settings["epochs"] + epoch),
+            seed=(step.seed, 2),
         )
         progress = fine_tuning.joined(progress, more)
     predictions = {"outputs": tuned.probabilities(data["x_val"])}

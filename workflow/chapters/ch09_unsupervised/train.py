@@ -35,7 +35,7 @@ def without_state(model: Any) -> Any:
 # ------------------------------------------------------------------- the autoencoder
 
 
-def fitted_autoencoder(run: Any, settings: Mapping[str, Any], data: Arrays) -> tuple[Any, ...]:
+def fitted_autoencoder(run: Any, step: Any, data: Arrays) -> tuple[Any, ...]:
     """Train an autoencoder; the test pictures are watched, as printed (line 2484).
 
     Returns:
@@ -44,6 +44,7 @@ def fitted_autoencoder(run: Any, settings: Mapping[str, Any], data: Arrays) -> t
     """
     from chapters.ch09_unsupervised import networks
 
+    settings = step.settings
     x_train, x_test = autoencoding.flat(data["x_train"]), autoencoding.flat(data["x_test"])
     encoder, decoder, model = networks.autoencoder(settings["codes"])
     networks.compiled(model, settings, loss="binary_crossentropy")
@@ -54,15 +55,14 @@ def fitted_autoencoder(run: Any, settings: Mapping[str, Any], data: Arrays) -> t
         settings["epochs"],
         settings["batch_size"],
         run.metrics,
+        seed=step.seed,
     )
     return encoder, decoder, model, progress, x_train, x_test
 
 
 def train_autoencoder(snakemake: Any, run: Any, step: Any, data: Arrays) -> None:
     """Pictures to codes and back; reconstructions, drawn pictures and codes are kept."""
-    encoder, decoder, model, progress, x_train, x_test = fitted_autoencoder(
-        run, step.settings, data
-    )
+    encoder, decoder, model, progress, x_train, x_test = fitted_autoencoder(run, step, data)
     codes = encoder.predict(x_test, batch_size=1000, verbose=0)
     back = decoder.predict(codes, batch_size=1000, verbose=0)
     of_training = encoder.predict(x_train, batch_size=1000, verbose=0)
@@ -86,7 +86,7 @@ def train_autoencoder(snakemake: Any, run: Any, step: Any, data: Arrays) -> None
 def train_pretraining(snakemake: Any, run: Any, step: Any, data: Arrays) -> None:
     """Classifiers of few labelled pictures, with the encoder in front and without."""
     settings = step.settings
-    encoder, _, model, progress, x_train, x_test = fitted_autoencoder(run, settings, data)
+    encoder, _, model, progress, x_train, x_test = fitted_autoencoder(run, step, data)
     counts = [count for count in settings["label_counts"] if count <= len(x_train)]
     accuracy = np.zeros((len(WAYS), len(counts), settings["draws"]))
     for number, way in enumerate(WAYS):
@@ -316,8 +316,9 @@ def train_sentence_cnn(snakemake: Any, run: Any, step: Any, data: Arrays) -> Non
             )
         ]
     progress = fit(
-        model, (x, y), watched, settings["epochs"], settings["batch_size"], run.metrics, callbacks
-    )
+        model, (x, y), watched, settings["epochs"], settings["batch_size"], run.metrics, callbacks,
+        seed=step.seed,
+    )  # fmt: skip
     answers = model.predict(data["x"][judged], batch_size=1000, verbose=0)[:, 0]
     kept = {"probabilities": answers, "n_known_words": np.array(n_known)}
     save_keras_run(snakemake, run, step, without_state(model), progress, kept, data["x"][:2])

@@ -62,7 +62,7 @@ def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -
     )
     progress = fit(
         model, (x, y), (x_test, data["y_test"]), settings["epochs"], settings["batch_size"],
-        run.metrics, [watch],
+        run.metrics, [watch], seed=step.seed,
     )  # fmt: skip
     row = first_long_row(x_test)
     answers = {
@@ -149,8 +149,8 @@ def train_characters(snakemake: Any, run: Run, step: steps.Step, data: Mapping) 
     write = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: written.after(epoch))
     epochs = settings["epochs"]
     progress = fit(
-        model, source, epochs=epochs, send=run.metrics, rows=source.windows, shuffle=False,
-        callbacks=[source.follow(), watch, write],
+        model, source, epochs=epochs, send=run.metrics, rows=source.windows,
+        callbacks=[watch, write], seed=step.seed,
     )  # fmt: skip
     more: dict[str, Any] = {"times": {"fit_ms@1": 1000 * spans[0]}}
     if settings["interrupted_after"]:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from kerasbook import words
+from kerasbook.epochs import order
 from kerasbook.texts import unpack
 
 # Lines 3291, 3320 and 3384 of the chapters.
@@ -178,23 +179,18 @@ def row_batches(rows: Any, labels: np.ndarray, batch_size: int, seed: int | None
         seed: of each epoch's order; None keeps that of the rows.
 
     Returns:
-        A Keras `PyDataset` of ((m, 1, width) float32, (m,)). Fit it with `shuffle=False`.
+        A Keras `PyDataset` of ((m, 1, width) float32, (m,)), for `kerasbook.training.fit`.
     """
     import keras
 
     class Rows(keras.utils.PyDataset):
         def __init__(self) -> None:
             super().__init__()
-            self.epoch = 0
-            self._draw()
+            self.begin(0)
 
-        def _draw(self) -> None:
-            n = len(labels)
-            self.order = (
-                np.arange(n)
-                if seed is None
-                else np.random.default_rng([seed, self.epoch]).permutation(n)
-            )
+        def begin(self, epoch: int) -> None:
+            """Draw the order of an epoch, counted from 0."""
+            self.order = order(len(labels), seed, epoch)
 
         def __len__(self) -> int:
             return -(-len(labels) // batch_size)
@@ -202,9 +198,5 @@ def row_batches(rows: Any, labels: np.ndarray, batch_size: int, seed: int | None
         def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
             chosen = self.order[index * batch_size : (index + 1) * batch_size]
             return rows[chosen].toarray()[:, np.newaxis, :], labels[chosen]
-
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-            self._draw()
 
     return Rows()

@@ -52,6 +52,7 @@ def fit_one_hot(settings: dict, data: dict, seed: int, send: Any) -> tuple:
         settings["epochs"],
         settings["batch_size"],
         send,
+        seed=seed,
     )
     predictions = {
         "probabilities": model.predict(rows[test], batch_size=1000, verbose=0)[:, 0],
@@ -84,10 +85,10 @@ def fit_tfidf(settings: dict, data: dict, seed: int, send: Any) -> tuple:
         learnt = inputs.row_batches(rows[train], labels[train], settings["batch_size"], seed)
         watched = inputs.row_batches(rows[test], labels[test], settings["batch_size"], None)
         example, batch_size = rows[:2].toarray()[:, np.newaxis, :], None
-        more = {"rows": len(train), "shuffle": False}
+        more = {"rows": len(train)}
         tested = watched
     compiled_model(model, settings)
-    progress = fit(model, learnt, watched, settings["epochs"], batch_size, send, **more)
+    progress = fit(model, learnt, watched, settings["epochs"], batch_size, send, seed=seed, **more)
     predictions = {
         "probabilities": model.predict(tested, verbose=0)[:, 0],
         "labels": labels[test],
