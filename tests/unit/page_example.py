@@ -307,6 +307,11 @@ def index() -> dict:
             "rows": [*({**one, "chapter": "ch07"} for one in ROWS), other],
             "n_rows_total": 313,
             "comparison": None,
+            "workflow": {
+                "file": "ch07_mnist_convnets/figures/curves.svg",
+                "alt": "Two chapters.",
+                "caption": "In each box the number of jobs.",
+            },
             "stages": {
                 "names": ["train"],
                 "rows": [
