@@ -3,6 +3,7 @@
 # make book    the book edition (set KERASBOOK_MIRROR to a folder that has the data)
 # make ui      the MLflow UI on what was run
 # make bench   the speed and memory figures
+# make pages   the pages of a finished run (EDITION=bundled) before validators and a browser
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,10 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PORT ?= 5000
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
-.PHONY: run book test lint unit bench ui schemas locks clean
+EDITION ?= bundled
+PAGES := tests/pages/node_modules
+
+.PHONY: run book test lint unit pages bench ui schemas locks clean
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
@@ -50,9 +54,16 @@ lint: $(VENV)/test.stamp
 unit: $(VENV)/test.stamp
 	$(BIN)/python -m pytest --numprocesses $(CORES) tests/unit
 
+# The tests of the pages say what they miss and are skipped where these tools cannot be had.
+$(PAGES)/.package-lock.json: tests/pages/package-lock.json
+	@if command -v npm >/dev/null; then npm --prefix tests/pages ci --silent || echo "npm failed: the pages are not checked in a browser."; fi
+
 # Unit tests in parallel; the others run Snakemake, which uses the cores itself.
-test: lint unit
-	$(BIN)/python -m pytest tests/reliability tests/workflow
+test: lint unit $(PAGES)/.package-lock.json
+	$(BIN)/python -m pytest -rs tests/reliability tests/workflow
+
+pages: $(VENV)/test.stamp $(PAGES)/.package-lock.json
+	@KERASBOOK_PAGES=results/$(EDITION) $(BIN)/python -m pytest -rs tests/workflow/test_pages.py
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python -m benchmarks.run

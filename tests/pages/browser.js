@@ -30,7 +30,7 @@ const onPaper = (height) => {
     buttons: all("button:not(thead button), input").filter(shown).map(name),
     scrolling: all("body *")
       .filter((one) => !one.closest("svg") && shown(one))
-      .filter((one) => getComputedStyle(one).overflowX !== "visible")
+      .filter((one) => one.matches(".scroll, .tall") || getComputedStyle(one).overflowX !== "visible")
       .filter(
         (one) =>
           one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1,
