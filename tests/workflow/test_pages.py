@@ -53,7 +53,8 @@ def folder(request):
     if named is None:
         return request.getfixturevalue("smoke").project.folder / "results/smoke"
     path = ROOT / named
-    assert (path / "index.html").is_file(), f"KERASBOOK_PAGES: no index.html in {path}; run first"
+    if not (path / "index.html").is_file():
+        pytest.fail(f"{path}: no index.html there; run snakemake first", pytrace=False)
     return path
 
 

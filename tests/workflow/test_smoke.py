@@ -168,7 +168,8 @@ class Page(html.parser.HTMLParser):
 
 def pages(smoke):
     folder = smoke.project.folder / RESULTS
-    return [folder / "index.html", *(folder / slug / "report.html" for slug in SLUGS.values())]
+    chapters = (folder / slug / "report.html" for slug in SLUGS.values())
+    return [folder / "index.html", folder / "errata.html", *chapters]
 
 
 def test_pages_are_small_self_contained_and_say_their_edition(smoke):
