@@ -8,6 +8,7 @@
 # make determinism   what keeps equal seeds' numbers equal, measured
 # make compare CHAPTER=ch04   run a chapter of the book edition and compare it with results/reference
 # make snapshot   write results/reference and the README's results from the book edition
+# make pages   the pages of a finished run (EDITION=bundled) before validators and a browser
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,7 +18,9 @@ CORES ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PORT ?= 5000
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
-.PHONY: run book compare snapshot trace crate test lint unit bench determinism ui schemas locks clean
+PAGES := tests/pages/node_modules
+
+.PHONY: run book compare snapshot trace crate test lint unit pages bench determinism ui schemas locks clean
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
@@ -77,9 +80,16 @@ lint: $(VENV)/test.stamp
 unit: $(VENV)/test.stamp $(CRATE)/crate.stamp
 	KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest --numprocesses $(CORES) tests/unit
 
+# The tests of the pages say what they miss and are skipped where these tools cannot be had.
+$(PAGES)/.package-lock.json: tests/pages/package-lock.json
+	@if command -v npm >/dev/null; then npm --prefix tests/pages ci --silent || echo "npm failed: the pages are not checked in a browser."; fi
+
 # Unit tests in parallel; the others run Snakemake, which uses the cores itself.
-test: lint unit
-	KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest tests/reliability tests/workflow
+test: lint unit $(PAGES)/.package-lock.json
+	KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest -rs tests/reliability tests/workflow
+
+pages: $(VENV)/test.stamp $(PAGES)/.package-lock.json
+	@KERASBOOK_PAGES=results/$(or $(EDITION),bundled) $(BIN)/python -m pytest -rs tests/workflow/test_pages.py
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python -m benchmarks.run

@@ -34,7 +34,12 @@ def index(folder):
     return html.render_index(page_example.index(), folder.parent)
 
 
-@pytest.fixture(params=["chapter", "index"])
+@pytest.fixture(scope="module")
+def errata(folder):
+    return html.render_errata(page_example.errata(), folder.parent)
+
+
+@pytest.fixture(params=["chapter", "index", "errata"])
 def rendered(request):
     return request.getfixturevalue(request.param)
 
@@ -51,6 +56,11 @@ def elements(text: str, name: str) -> list:
 
 def words(element) -> str:
     return " ".join("".join(element.itertext()).split())
+
+
+def attribute(root, name: str) -> list[str]:
+    """The values of an attribute, wherever it stands."""
+    return [element.get(name) for element in root.iter() if element.get(name) is not None]
 
 
 def with_page(folder, **changes) -> str:
@@ -134,8 +144,8 @@ def test_the_page_has_landmarks_and_a_skip_link(rendered):
     assert elements(rendered, "html")[0].get("lang") == "en"
 
 
-def test_regions_that_scroll_are_reached_by_the_keyboard(chapter):
-    regions = [e for e in elements(chapter, "div") if e.get("class") == "scroll"]
+def test_regions_that_scroll_are_reached_by_the_keyboard(rendered):
+    regions = [e for e in elements(rendered, "div") if e.get("class") in ("scroll", "tall")]
     assert regions
     for region in regions:
         assert region.get("tabindex") == "0"
@@ -154,6 +164,92 @@ def test_what_needs_javascript_is_hidden_until_it_runs(rendered):
         assert "hidden" in button.attrib or within
     for controls in (e for e in tree(rendered).iter() if e.get("data-controls")):
         assert "hidden" in controls.attrib
+
+
+def test_the_script_has_no_space_around_it_which_the_validator_would_not_hash(rendered):
+    [script] = re.findall(r"<script>(.*?)</script>", rendered, flags=re.S)
+    assert script == script.strip()
+
+
+def test_tables_are_told_by_their_elements_alone(rendered):
+    """Within a table no role may stand in the HTML: the script adds those of the cards."""
+    for table in elements(rendered, "table"):
+        assert not attribute(table, "role")
+
+
+def test_every_control_has_a_name(rendered):
+    labelled = {
+        field for label in elements(rendered, "label") for field in label.iter(f"{XHTML}input")
+    }
+    root = tree(rendered)
+    for button in root.iter(f"{XHTML}button"):
+        assert words(button)
+    for summary in root.iter(f"{XHTML}summary"):
+        assert words(summary)
+    for link in root.iter(f"{XHTML}a"):
+        assert words(link)
+    assert len(labelled) == len(elements(rendered, "input"))
+
+
+def test_every_cell_that_a_phone_shows_without_its_head_has_a_label_or_speaks_for_itself(rendered):
+    for table in elements(rendered, "table"):
+        if "cards" not in (table.get("class") or ""):
+            continue
+        heads = {words(head) for head in table.iter(f"{XHTML}th") if head.get("scope") == "col"}
+        cells = list(table.iter(f"{XHTML}td"))
+        assert cells
+        for cell in cells:
+            label = cell.get("data-label")
+            assert label is None or any(label in head for head in heads)
+            number = "num" in (cell.get("class") or "").split()
+            assert label is not None or not number
+
+
+def test_every_section_is_linked_at_the_top_and_its_heading_to_itself(rendered):
+    contents = next(nav for nav in elements(rendered, "nav") if nav.get("class") == "contents")
+    links = [link.get("href") for link in contents.iter(f"{XHTML}a")]
+    sections = elements(rendered, "section")
+    assert [f"#{one.get('id')}" for one in sections] == [a for a in links if a.startswith("#")]
+    for section in sections:
+        heading = section.find(f"{XHTML}h2")
+        assert heading.get("id") == section.get("aria-labelledby")
+        assert heading.find(f"{XHTML}a").get("href") == f"#{section.get('id')}"
+
+
+def test_figures_lead_to_their_files_and_to_themselves(folder, chapter, index, errata):
+    for text, where in ((chapter, folder), (index, folder.parent), (errata, folder.parent)):
+        figures = elements(text, "figure")
+        assert figures
+        for figure in figures:
+            links = [link.get("href") for link in figure.iter(f"{XHTML}a")]
+            assert (where / links[-1]).is_file()
+            if figure.get("id"):
+                assert links[0] == f"#{figure.get('id')}"
+
+
+def test_what_a_page_was_made_of_stands_on_it(chapter, index, errata):
+    for text in (chapter, index):
+        made = words(next(p for p in elements(text, "p") if "made 2026" in words(p)))
+        assert "made 2026-01-02 from commit 0123abc" in made
+    assert "reproduction.tsv" in attribute(tree(index), "href")
+    assert "errata.tsv" in attribute(tree(errata), "href")
+    links = attribute(tree(chapter), "href")
+    assert {"reproduction.tsv", "report.json"} <= set(links)
+    root = html.TEMPLATES.parents[2]
+    source = [link.removeprefix("../../../") for link in links if link.startswith("../../../")]
+    assert len(source) == 3
+    assert all((root / file).is_file() for file in source)
+
+
+def test_the_outline_names_the_parts_of_a_longer_text(folder):
+    parts = "\n\n".join(f"## Part {letter}\n\n### Below" for letter in "abc")
+    text = with_page(folder, text=parts)
+    [outline] = [nav for nav in elements(text, "nav") if nav.get("class") == "outline"]
+    told = {link.get("href"): words(link) for link in outline.iter(f"{XHTML}a")}
+    assert told == {f"#text-part-{letter}": f"Part {letter}" for letter in "abc"}
+    assert set(told) <= {f"#{name}" for name in attribute(tree(text), "id")}
+    short = with_page(folder, text="## Part a\n\n## Part b")
+    assert not [nav for nav in elements(short, "nav") if nav.get("class") == "outline"]
 
 
 def test_colours_of_both_themes_are_apart_enough():
@@ -256,6 +352,14 @@ def test_links_between_pages_stay():
     assert '<a href="../ch06/report.html#ch06.a">before</a>' in rendered
 
 
+def test_headings_of_the_text_are_links_to_themselves_each_under_its_own_name():
+    rendered = str(html.render_markdown("# `fit` *it*\n\n# Fit it\n\n# ...\n\n# See [a](b.html)"))
+    assert '<h3 id="text-fit-it"><a href="#text-fit-it"><code>fit</code>' in rendered
+    assert '<h3 id="text-fit-it-2"><a href="#text-fit-it-2">Fit it</a></h3>' in rendered
+    assert '<h3 id="text-part"><a href="#text-part">...</a></h3>' in rendered
+    assert '<h3 id="text-see-a">See <a href="b.html">a</a></h3>' in rendered
+
+
 def test_the_text_of_a_dropped_link_stays():
     assert "<p>see this <em>page</em> now</p>" in html.render_markdown(
         "see [this *page*](https://example.org) now"
@@ -354,9 +458,10 @@ def rows_of(text: str) -> dict:
     return {row.get("id"): row for row in rows}
 
 
-def test_every_number_has_its_row_with_verdict_and_values(rendered):
+@pytest.mark.parametrize("name", ["chapter", "index"])
+def test_every_number_has_its_row_with_verdict_and_values(name, request):
     expected = page_example.page()["rows"]
-    rows = rows_of(rendered)
+    rows = rows_of(request.getfixturevalue(name))
     for row in expected:
         cells = words(rows[row["id"]])
         assert row["verdict"] in cells

@@ -87,6 +87,31 @@ def test_a_report_stands_on_all_runs_and_on_the_chapters_it_uses():
     assert "workflow/kerasbook/templates/chapter.html" in inputs["templates"]
 
 
+@pytest.mark.parametrize("edition", ["bundled", "book"])
+def test_the_overview_counts_the_jobs_that_are_run(edition):
+    plan = plan_of(edition=edition, seeds=[1, 2])
+    chapters = plan.overview()
+    assert [one["number"] for one in chapters] == [f"4.{number}" for number in range(1, 12)]
+    for stage in ("preprocess", "train", "evaluate"):
+        jobs = sum(one["jobs"][stage] for one in chapters)
+        assert jobs == len(plan.all_targets(stage)) > len(chapters)
+    assert all(one["jobs"]["report"] == 1 for one in chapters)
+    by_number = {one["number"]: one for one in chapters}
+    files = [one for one in plan.targets("download", "ch07") if not one.endswith(".json")]
+    assert by_number["4.7"]["jobs"]["download"] == len(files)
+    assert by_number["4.7"]["uses"] == ["4.6"]
+    assert by_number["4.8"]["starts"] > 0 == by_number["4.7"]["starts"]
+
+
+def test_of_one_chapter_the_overview_has_what_that_needs():
+    plan = plan_of(chapters=["ch07"])
+    lender, borrower = plan.overview()
+    assert lender["jobs"] == {
+        "download": 0, "preprocess": 1, "train": 1, "evaluate": 1, "report": 0,
+    }  # fmt: skip
+    assert borrower["jobs"]["report"] == 1
+
+
 def test_tracking_tree_has_every_experiment_with_its_labels():
     tree = plan_of().tracking_tree()
     settings = load_settings({})

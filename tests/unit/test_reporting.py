@@ -1,12 +1,16 @@
 """A chapter's results put together: which run or data set answers a printed number."""
 
+import html
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import jinja2
 import numpy as np
 import pytest
+from docutils.core import publish_parts
 
 from kerasbook.arrays import save_npz
 from kerasbook.errors import KerasbookError
@@ -14,6 +18,7 @@ from kerasbook.reporting import (
     DATA_RECORDS,
     Results,
     _jobs,
+    as_rst,
     downloads,
     judged_rows,
     render_text,
@@ -288,3 +293,18 @@ def test_what_runs_read_as_it_was_downloaded_is_told_with_licence_and_source(tmp
         "content_sha256", "source",
     }  # fmt: skip
     assert downloads([]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Loss (nats) of 3 x 3 filters: 0.5 ± 0.1, 'not six', a_b_ and *more*",
+        "{{ 7 * 7 }} {% for %} {# no #} `code`_ |bar| http://example.org/ <b>&amp;",
+        "1. first\n\n.. image:: file.png\n\n=====\n:key: \\value",
+    ],
+)
+def test_a_caption_of_snakemakes_report_reads_as_it_was_written(text):
+    rendered = jinja2.Environment().from_string(as_rst(text)).render()
+    body = publish_parts(rendered, writer="html", settings_overrides={"report_level": 1})["body"]
+    assert re.fullmatch(r"<p>[^<]*</p>\n", body)
+    assert html.unescape(body[3:-5]) == " ".join(text.split())

@@ -169,3 +169,11 @@ def smoke(tmp_path_factory):
     )
     imports = [json.loads(path.read_text()) for path in probe.glob("*.json")]
     return Smoke(project, output, imports)
+
+
+@pytest.fixture(scope="session")
+def report_zip(smoke, tmp_path_factory):
+    """The smoke run in Snakemake's own report."""
+    target = tmp_path_factory.mktemp("report") / "report.zip"
+    smoke.project.succeed("--configfile", "config/smoke.yaml", "--report", target)
+    return target

@@ -7,6 +7,7 @@ figures are checked before they are inlined: a page can show what a file says, n
 
 import base64
 import hashlib
+import itertools
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -18,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
 from markupsafe import Markup
 
 from kerasbook.errors import KerasbookError
@@ -326,6 +328,49 @@ def _order_headings(state: StateCore) -> None:
             token.tag = f"h{opened.pop()}"
 
 
+def _plain(inline: Token) -> str:
+    """What is read of a heading's or a paragraph's token, without its marks."""
+    read = ("text", "code_inline")
+    return "".join(one.content for one in inline.children or [] if one.type in read)
+
+
+def _link_headings(state: StateCore) -> None:
+    """Give every heading of the text an id, and make it a link to itself."""
+    taken: set[str] = set()
+    for opening, inline in itertools.pairwise(state.tokens):
+        if opening.type != "heading_open":
+            continue
+        base = name = f"text-{_slug(_plain(inline)) or 'part'}"
+        for number in itertools.count(2):
+            if name not in taken:
+                break
+            name = f"{base}-{number}"
+        taken.add(name)
+        opening.attrSet("id", name)
+        children = inline.children or []
+        if not any(one.type == "link_open" for one in children):  # a link holds no other
+            link = Token("link_open", "a", 1, attrs={"href": f"#{name}"})
+            inline.children = [link, *children, Token("link_close", "a", -1)]
+
+
+def _parser() -> MarkdownIt:
+    """What reads the text of a chapter."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    markdown.block.ruler.before("paragraph", "figure", _figure_rule, _PARAGRAPH_ENDERS)
+    for rule in (_keep_relative_links, _order_headings, _link_headings):
+        markdown.core.ruler.push(rule.__name__.strip("_"), rule)
+    return markdown
+
+
+def _outline(text: str) -> list[dict[str, str]]:
+    """The `id` and the `title` of the text's headings of the highest level."""
+    return [
+        {"id": str(opening.attrGet("id")), "title": _plain(inline)}
+        for opening, inline in itertools.pairwise(_parser().parse(text))
+        if opening.type == "heading_open" and opening.tag == "h3"
+    ]
+
+
 def render_markdown(text: str, figures: Mapping[str, Markup] | None = None) -> Markup:
     """Markdown as HTML: no raw HTML, no images, only links that stay within the report.
 
@@ -336,10 +381,7 @@ def render_markdown(text: str, figures: Mapping[str, Markup] | None = None) -> M
         KerasbookError: the text names a figure that is not there.
     """
     figures = figures or {}
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    markdown.block.ruler.before("paragraph", "figure", _figure_rule, _PARAGRAPH_ENDERS)
-    for rule in (_keep_relative_links, _order_headings):
-        markdown.core.ruler.push(rule.__name__.strip("_"), rule)
+    markdown = _parser()
 
     def render_figure(self, tokens, index, options, env) -> str:
         name = tokens[index].meta["name"]
@@ -363,9 +405,7 @@ def render_markdown(text: str, figures: Mapping[str, Markup] | None = None) -> M
 
 
 def _placed(text: str) -> set[str]:
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    markdown.block.ruler.before("paragraph", "figure", _figure_rule, _PARAGRAPH_ENDERS)
-    return {token.meta["name"] for token in markdown.parse(text) if token.type == "figure"}
+    return {token.meta["name"] for token in _parser().parse(text) if token.type == "figure"}
 
 
 # ------------------------------------------------------------- what a page shows
@@ -589,7 +629,8 @@ def _environment() -> Environment:
 
 def _page(template: str, **values) -> str:
     css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    # The validator hashes a script without the space around it, browsers with it.
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8").strip()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return (
         _environment()
@@ -639,6 +680,7 @@ def render_chapter(page: Mapping, folder: Path) -> str:
         banner=_banner(page),
         tally=_tally(page["verdict_counts"]),
         text=text,
+        outline=_outline(page["text"]),
         left_over=[html for name, html in figures.items() if name not in placed],
         groups=groups,
         has_baseline=any(row["baseline"] is not None for row in rows),
@@ -702,11 +744,12 @@ def render_index(index: Mapping, folder: Path) -> str:
             picture = _picture(folder, figure["file"], figure["alt"], prefix)
             pictures[figure["file"]] = picture
         cards.append({**chapter, "picture": picture, "tally": _tally(chapter["verdict_counts"])})
-    comparison = None
-    if index["comparison"] is not None:
-        told = index["comparison"]
-        comparison = _picture(folder, told["file"], told["alt"], "across-")
-        pictures[told["file"]] = comparison
+    drawn = {}
+    for name in ("comparison", "workflow"):
+        told = index[name]
+        drawn[name] = told and _picture(folder, told["file"], told["alt"], f"{name}-")
+        if told:
+            pictures[told["file"]] = drawn[name]
     html = _page(
         "index.html",
         index=index,
@@ -716,6 +759,6 @@ def render_index(index: Mapping, folder: Path) -> str:
         rows=[{**_row_view(row), "report": reports.get(row["chapter"])} for row in index["rows"]],
         experiments=[_experiment_view(experiment) for experiment in index["experiments"]],
         reports=reports,
-        comparison=comparison,
+        drawn=drawn,
     )
     return _within_bounds(html, "index.html", _sizes(pictures))

@@ -16,6 +16,7 @@ from kerasbook.configuration import Chapter, Settings
 from kerasbook.verdicts import Row, read_ledger
 
 WORKFLOW = Path("workflow")
+STAGES = ("download", "preprocess", "train", "evaluate", "report")
 
 
 @functools.cache
@@ -285,6 +286,37 @@ class Plan:
     def all_targets(self, stage: str) -> list[str]:
         """What a stage makes for the selected chapters."""
         return [file for one in self.selected for file in self.targets(stage, one)]
+
+    def overview(self) -> list[dict[str, Any]]:
+        """The chapters that are run, how many jobs each stage has, and what binds them.
+
+        Returns:
+            For each chapter `number`, `title`, `jobs` (stage -> count; a download counts in
+            every chapter that needs it), `uses` (the numbers of the chapters whose results its
+            page compares with) and `starts` (how many experiments start from another's model).
+        """
+        used = {one for name in self.selected for one in self.chapters[name].file.uses}
+        run = [name for name in self.chapters if name in self.selected or name in used]
+        chapters = []
+        for name in run:
+            entry = self.chapters[name]
+            counts = {stage: len(self.targets(stage, name)) for stage in STAGES}
+            counts["download"] //= 2  # a file and its record
+            counts["report"] = int(name in self.selected)
+            chapters.append(
+                {
+                    "number": entry.file.number,
+                    "title": entry.file.title,
+                    "jobs": counts,
+                    "uses": [self.chapters[one].file.number for one in entry.file.uses]
+                    if name in self.selected
+                    else [],
+                    "starts": sum(
+                        one.starts_from() is not None for one in entry.experiments.values()
+                    ),
+                }
+            )
+        return chapters
 
     def command_options(self) -> str:
         """The options that give another `snakemake` this configuration."""

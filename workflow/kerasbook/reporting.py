@@ -613,6 +613,19 @@ def render_text(path: Path, results: Results) -> str:
     return text.replace("\0figure:", "{{figure:")
 
 
+def as_rst(text: str) -> str:
+    """A text for a caption of `snakemake --report`, which reads RST as a template of Jinja.
+
+    A sign that either could take for its own has a backslash before it.
+    """
+    return re.sub(r"([^\w\s]|_)", r"\\\1", " ".join(text.split()))
+
+
+def _caption(figure: ChapterFigure, results: Results) -> str:
+    of = f"Chapter {results.file['number']}, {results.file['title']}, {results.edition} edition."
+    return f"**{as_rst(figure.title)}** {as_rst(figure.caption)}\n\n{as_rst(of)}\n"
+
+
 def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFigure]]) -> None:
     """Write a chapter's page, its data, its table of verdicts and its figures.
 
@@ -629,6 +642,7 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
         for one in figures_of(results):
             path = Path(snakemake.output[f"figure_{one.name}"])
             plots.save_svg(one.figure, path, one.title)
+            write_text(path.with_suffix(".rst"), _caption(one, results))
             shown.append({"name": one.name, "title": one.title, "caption": one.caption,
                           "alt": one.alt, "file": f"figures/{path.name}"})  # fmt: skip
             run.artifact(path, "figures")

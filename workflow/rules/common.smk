@@ -69,19 +69,36 @@ CAPTIONS = os.path.join(WORKFLOW_FOLDER, "report")
 ENVIRONMENT = os.path.join(workflow.basedir, "envs", f"{PLAN.settings.config.environment}.yaml")
 
 
+def category(entry):
+    """Where `--report` shows what belongs to a chapter; it sorts these by their letters."""
+    return f"{entry.id} {entry.file.number} {entry.file.title}"
+
+
+def title_of(name):
+    """A label for `--report`, which asks for it when the page's data are there."""
+
+    def labels(wildcards, output):
+        shown = json.loads(Path(output.page).read_text(encoding="utf-8"))["figures"]
+        return {"shows": next(one["title"] for one in shown if one["name"] == name)}
+
+    return labels
+
+
 def figures(chapter, names):
-    """A chapter's figures as outputs, with caption, category and labels for `--report`."""
+    """A chapter's figures and their captions as outputs, and where `--report` shows them."""
     entry = PLAN.chapter(chapter)
-    return {
-        f"figure_{name}": report(
+    folder = PLAN.chapter_results.format(chapter=entry.slug)
+    outputs = {}
+    for name in names:
+        outputs[f"caption_{name}"] = f"{PLAN.chapter_results}/figures/{name}.rst"
+        outputs[f"figure_{name}"] = report(
             f"{PLAN.chapter_results}/figures/{name}.svg",
-            caption=os.path.join(CAPTIONS, "figure.rst"),
-            category=f"{entry.file.number} {entry.file.title}",
+            caption=os.path.abspath(f"{folder}/figures/{name}.rst"),
+            category=category(entry),
             subcategory="Figures",
-            labels={"chapter": entry.id, "figure": name.replace("_", " ")},
+            labels=title_of(name),
         )
-        for name in names
-    }
+    return outputs
 
 
 def pages(chapter):
@@ -93,8 +110,8 @@ def pages(chapter):
         outputs[key] = report(
             outputs[key],
             caption=os.path.join(CAPTIONS, f"{name}.rst"),
-            category=f"{entry.file.number} {entry.file.title}",
+            category=category(entry),
             subcategory="Page and verdicts",
-            labels={"chapter": entry.id, "figure": name},
+            labels={"shows": name},
         )
     return outputs

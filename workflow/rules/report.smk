@@ -19,13 +19,13 @@ rule errata:
             f"{PLAN.results}/errata.tsv",
             caption="../report/errata.rst",
             category="All chapters",
-            labels={"chapter": "all", "figure": "errata"},
+            labels={"shows": "errata"},
         ),
         figure=report(
             f"{PLAN.results}/figures/errata.svg",
             caption="../report/errata.rst",
             category="All chapters",
-            labels={"chapter": "all", "figure": "errata, drawn"},
+            labels={"shows": "errata, drawn"},
         ),
     log:
         f"logs/{PLAN.edition}/errata.log",
@@ -55,13 +55,19 @@ rule index:
             f"{PLAN.results}/figures/comparison.svg",
             caption="../report/comparison.rst",
             category="All chapters",
-            labels={"chapter": "all", "figure": "experiments compared"},
+            labels={"shows": "experiments compared"},
+        ),
+        workflow=report(
+            f"{PLAN.results}/figures/workflow.svg",
+            caption="../report/workflow.rst",
+            category="All chapters",
+            labels={"shows": "workflow"},
         ),
         table=report(
             f"{PLAN.results}/reproduction.tsv",
             caption="../report/verdicts.rst",
             category="All chapters",
-            labels={"chapter": "all", "figure": "verdicts"},
+            labels={"shows": "verdicts"},
         ),
     log:
         f"logs/{PLAN.edition}/index.log",
@@ -75,6 +81,7 @@ rule index:
     params:
         edition=PLAN.edition,
         reasons=PLAN.reasons(),
+        overview=PLAN.overview(),
         tracking_uri=shown_uri(PLAN.settings.tracking_uri),
     script:
         "../scripts/index.py"

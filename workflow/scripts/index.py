@@ -4,7 +4,7 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
-from kerasbook import html, plots, provenance, steps
+from kerasbook import dag, html, plots, provenance, steps
 from kerasbook.comparison import against, comparable, stages
 from kerasbook.files import read_json, write_text
 from kerasbook.reporting import EDITION_NOTES, printed_of, write_rows
@@ -99,6 +99,18 @@ def compared(pages: list[dict], path: Path, folder: Path) -> dict:
     }
 
 
+def workflow(chapters: list[dict], path: Path, folder: Path) -> dict:
+    """Draw which job waits for which, and say it in words."""
+    plots.save_svg(dag.drawn(chapters), path, "The workflow")
+    return {
+        "file": path.relative_to(folder).as_posix(),
+        "alt": dag.told(chapters),
+        "caption": "In each box the number of jobs. Blue and dashed: a chapter's page compares "
+        "with the results of another. Blue above a box: experiments there start from the model "
+        "of another.",
+    }
+
+
 def mlflow_command(uri: str) -> str:
     """How a reviewer opens the runs: a server in a browser, a database by MLflow's own server.
 
@@ -119,6 +131,7 @@ def main(snakemake) -> None:
     index["mlflow_command"] = mlflow_command(params.tracking_uri)
     folder = Path(snakemake.output.html).parent
     index["comparison"] = compared(pages, Path(snakemake.output.comparison), folder)
+    index["workflow"] = workflow(params.overview, Path(snakemake.output.workflow), folder)
     write_text(snakemake.output.html, html.render_index(index, folder))
     write_rows(snakemake.output.table, index["rows"])
 

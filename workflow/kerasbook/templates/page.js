@@ -16,6 +16,40 @@
   system.addEventListener("change", showTheme);
   showTheme();
 
+  // Narrow, the ledger is shown as cards, and a browser may forget that it is a table then. The
+  // roles say so; in the HTML itself they may not stand.
+  const narrow = matchMedia("(max-width: 72rem)");
+  const roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+  const roleOf = (part) =>
+    roles[part.tagName] ?? (part.scope === "col" ? "columnheader" : "rowheader");
+  const tellRoles = () => {
+    if (!narrow.matches) return;
+    for (const table of all("table.cards")) {
+      const parts = [table, ...all("thead, tbody, tr, th, td", table)];
+      parts.forEach((part) => part.setAttribute("role", roleOf(part)));
+    }
+  };
+  narrow.addEventListener("change", tellRoles);
+  tellRoles();
+
+  // The sections' links stay at the top of the screen; the one that is read is marked.
+  const way = document.querySelector(".contents");
+  const parts = new Map(
+    all('a[href^="#"]', way).map((link) => [document.getElementById(link.hash.slice(1)), link]),
+  );
+  const seen = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) {
+        const link = parts.get(target);
+        if (isIntersecting) link.setAttribute("aria-current", "true");
+        else link.removeAttribute("aria-current");
+        if (isIntersecting) way.scrollTo({ left: link.offsetLeft - way.clientWidth / 3 });
+      }
+    },
+    { rootMargin: "-35% 0px -65% 0px" }, // a line: one section at most lies on it
+  );
+  parts.forEach((_, part) => seen.observe(part));
+
   // Rows are sorted within their group, so that an experiment stays together.
   const key = (row, column, numeric) => {
     const cell = row.cells[column];
@@ -115,7 +149,7 @@
   // A link to a number shows all that is known of it.
   const openTarget = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    const details = target && target.querySelector(".why details");
+    const details = target?.matches("tr") && target.querySelector(".why details");
     if (details) details.open = true;
   };
   addEventListener("hashchange", openTarget);

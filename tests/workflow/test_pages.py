@@ -1,0 +1,171 @@
+"""The pages before public validators and in a browser: HTML, accessibility, phone, print, use.
+
+They run on the pages of the smoke run, or on those of the folder that KERASBOOK_PAGES names
+(`make pages`). They need Node.js, Java, Chromium and `npm ci` in tests/pages.
+"""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / "tests/pages"
+VALIDATOR = TOOLS / "node_modules/vnu-jar/build/dist/vnu.jar"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+MISSING = [
+    name
+    for name, there in {
+        "node": shutil.which("node"),
+        "java": shutil.which("java"),
+        "chromium": CHROMIUM,
+        "the packages of `npm ci` in tests/pages": VALIDATOR.is_file(),
+    }.items()
+    if not there
+]
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"not found: {', '.join(MISSING)}")
+
+
+def asked(**what) -> dict:
+    """What the browser says of pages."""
+    done = subprocess.run(
+        ["node", TOOLS / "browser.js"],
+        input=json.dumps({"chromium": CHROMIUM, "pages": [], **what}),
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def folder(request):
+    """The folder with the pages of an edition."""
+    named = os.environ.get("KERASBOOK_PAGES")
+    if named is None:
+        return request.getfixturevalue("smoke").project.folder / "results/smoke"
+    path = ROOT / named
+    if not (path / "index.html").is_file():
+        pytest.fail(f"{path}: no index.html there; run snakemake first", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pages(folder):
+    files = [folder / "index.html", folder / "errata.html", *sorted(folder.glob("ch*/report.html"))]
+    assert len(files) > 2
+    return files
+
+
+@pytest.fixture(scope="module")
+def told(folder, pages):
+    return asked(pages=[str(path) for path in pages], index=str(folder / "index.html"))
+
+
+def faults(views: dict, key: str) -> dict:
+    """Where something is told under a key."""
+    return {view: one[key] for view, one in views.items() if one[key]}
+
+
+def test_pages_are_valid_html_and_css(pages):
+    """The Nu HTML checker: neither errors nor warnings, the drawings and the style included."""
+    done = subprocess.run(
+        ["java", "-jar", VALIDATOR, "--format", "json", *pages],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    messages = json.loads(done.stderr)["messages"]
+    assert [(one["url"], one["message"], one.get("extract")) for one in messages] == []
+
+
+def test_axe_finds_nothing_on_a_screen_or_a_phone_in_light_or_dark(told):
+    assert len(told["screens"]) == 4 * len(told["prints"])
+    assert faults(told["screens"], "violations") == {}
+
+
+def test_pages_ask_for_nothing_and_run_without_errors(told):
+    views = {**told["screens"], **told["prints"], "use": told["use"], "plain": told["plain"]}
+    assert faults(views, "requests") == {}
+    assert faults(views, "errors") == {}
+
+
+def test_no_page_is_wider_than_its_window(told):
+    assert faults(told["screens"], "outside") == {}
+    for view, one in told["screens"].items():
+        assert one["width"] <= int(view.rpartition(" ")[2]), view
+
+
+@pytest.mark.parametrize("what", ["buttons", "scrolling", "tall", "folded"])
+def test_print_cuts_nothing_off_and_shows_what_is_folded(told, what):
+    assert faults(told["prints"], what) == {}
+    assert all(one["width"] <= 688 for one in told["prints"].values())
+
+
+# ------------------------------------------------------------- the table of the first page
+
+
+@pytest.fixture(scope="module")
+def rows(folder):
+    with open(folder / "reproduction.tsv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def test_rows_are_found_by_words_and_by_verdict(told, rows):
+    use = told["use"]
+    names = [row["id"] for row in rows]
+    assert use["all"] == names
+    losses = [name for name in names if name.startswith("ch07.") and "loss" in name]
+    assert losses and use["found"] == losses
+    assert use["nothing"] == {"rows": [], "said": f"0 of {len(names)} numbers"}
+    verdict = use["verdict"]["name"]
+    assert use["verdict"]["rows"] == [row["id"] for row in rows if row["verdict"] == verdict] != []
+
+
+def number(text: str) -> float | None:
+    """The number that a text begins with: of a range the lower end."""
+    found = re.match(r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?", text)
+    return float(found[0]) if found else None
+
+
+@pytest.mark.parametrize(("way", "sign"), [("up", 1), ("down", -1)])
+def test_rows_are_sorted_by_a_column_both_ways_and_texts_stay_last(told, rows, way, sign):
+    one = told["use"][way]
+    assert one["told"] == {"up": "ascending", "down": "descending"}[way]
+    assert len(one["values"]) == len(rows)
+    numbers = [number(text) for text in one["values"]]
+    known = [value for value in numbers if value is not None]
+    assert 0 < len(known) < len(numbers)
+    assert numbers == known + [None] * (len(numbers) - len(known))
+    assert [sign * value for value in known] == sorted(sign * value for value in known)
+
+
+def test_a_command_is_copied_and_the_theme_turned_over(told):
+    assert told["use"]["copied"] in ("Copied", "Selected")
+    assert told["use"]["light"] != told["use"]["dark"]
+
+
+def test_without_javascript_all_is_there_and_nothing_pretends_to_work(told, rows):
+    plain = told["plain"]
+    assert plain["rows"] == [row["id"] for row in rows]
+    assert plain["controls"] == []
+    assert plain["opened"] == 1
+
+
+# ------------------------------------------------------------------------ snakemake --report
+
+
+@pytest.mark.skipif("KERASBOOK_PAGES" in os.environ, reason="looks at the smoke run's report")
+def test_snakemakes_report_opens_from_its_zip(report_zip, tmp_path):
+    with zipfile.ZipFile(report_zip) as archive:
+        archive.extractall(tmp_path)
+    opened = asked(report=str(tmp_path / "report/report.html"))["report"]
+    assert [one for one in opened["requests"] if not one.startswith(tmp_path.as_uri())] == []
+    drawn = {path.relative_to(tmp_path / "report").as_posix() for path in tmp_path.rglob("*.svg")}
+    assert {one["source"] for one in opened["figures"]} == drawn
