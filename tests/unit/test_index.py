@@ -17,7 +17,9 @@ def test_a_row_of_a_chapter_without_a_page_says_why():
     [told] = made["rows"]
     assert (told["verdict"], told["reason"]) == ("not run", "the weights cannot be had")
     assert made["verdict_counts"] == {"not run": 1}
-    assert made["many"] == {"judged": 0, "outside": 0, "expected": 0.0, "stand": 0}
+    assert made["many"] == {
+        "judged": 0, "outside": 0, "expected": 0.0, "stand": 0, "seeds": None, "sees": None,
+    }  # fmt: skip
     assert index.missing_row(ledger[0], {})["reason"] == "the chapter was not selected"
 
 
@@ -33,3 +35,14 @@ def test_of_many_rows_it_is_told_how_many_would_lie_outside_by_chance():
     assert round(told["expected"], 9) == 2
     assert told["outside"] >= 2
     assert told["stand"] == 2
+
+
+def test_the_numbers_are_drawn_where_some_are_judged(tmp_path):
+    judged = row("ch07.a", p=0.3, verdict="holds", mean=0.4, sd=0.1, n_seeds=3)
+    path = tmp_path / "figures" / "reproduction.svg"
+    assert index.drawn_reproduction([row("ch07.b")], path, tmp_path) is None
+    assert "No number of this edition" in path.read_text()
+    told = index.drawn_reproduction([judged, row("ch07.b")], path, tmp_path)
+    assert told["file"] == "figures/reproduction.svg"
+    assert told["alt"].startswith("Of 2 printed numbers: 1 holds, 1 not run.")
+    assert "4.7" in path.read_text()

@@ -745,7 +745,7 @@ def render_index(index: Mapping, folder: Path) -> str:
             pictures[figure["file"]] = picture
         cards.append({**chapter, "picture": picture, "tally": _tally(chapter["verdict_counts"])})
     drawn = {}
-    for name in ("comparison", "workflow"):
+    for name in ("reproduction", "comparison", "workflow"):
         told = index[name]
         drawn[name] = told and _picture(folder, told["file"], told["alt"], f"{name}-")
         if told:

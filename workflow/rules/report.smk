@@ -57,6 +57,12 @@ rule index:
             category="All chapters",
             labels={"shows": "experiments compared"},
         ),
+        reproduction=report(
+            f"{PLAN.results}/figures/reproduction.svg",
+            caption="../report/reproduction.rst",
+            category="All chapters",
+            labels={"shows": "reproduction"},
+        ),
         workflow=report(
             f"{PLAN.results}/figures/workflow.svg",
             caption="../report/workflow.rst",

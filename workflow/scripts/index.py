@@ -4,11 +4,11 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
-from kerasbook import dag, html, plots, provenance, steps
+from kerasbook import dag, html, plots, provenance, reproduction, steps
 from kerasbook.comparison import against, comparable, stages
 from kerasbook.files import read_json, write_text
 from kerasbook.reporting import EDITION_NOTES, printed_of, write_rows
-from kerasbook.verdicts import COVERAGE, Row, false_discoveries, read_ledger
+from kerasbook.verdicts import COVERAGE, Row, false_discoveries, read_ledger, seen_shift
 
 
 def missing_row(row: Row, reasons: dict[str, str]) -> dict:
@@ -32,12 +32,16 @@ def missing_row(row: Row, reasons: dict[str, str]) -> dict:
 def many(rows: list[dict]) -> dict:
     """What is to be said where many numbers are judged at once, each by a 95 % interval."""
     chances = {row["id"]: row["p"] for row in rows if row["p"] is not None}
+    seeds = Counter(row["n_seeds"] for row in rows if row["p"] is not None)
+    n = seeds.most_common(1)[0][0] if seeds else None
     outside = [row["id"] for row in rows if row["p"] is not None and row["verdict"] != "holds"]
     return {
         "judged": len(chances),
         "outside": len(outside),
         "expected": (1 - COVERAGE) * len(chances),
         "stand": len(false_discoveries(chances)),
+        "seeds": n,
+        "sees": seen_shift(n) if n else None,
     }
 
 
@@ -111,6 +115,30 @@ def workflow(chapters: list[dict], path: Path, folder: Path) -> dict:
     }
 
 
+def drawn_reproduction(rows: list[dict], path: Path, folder: Path) -> dict | None:
+    """Draw the verdicts of all chapters, and how far off each judged number lies.
+
+    None, and a note in place of the picture, where no number is judged.
+    """
+    judged = bool(reproduction.distances(rows))
+    titles = {chapter: f"4.{int(chapter[2:])}" for chapter in reproduction.counts(rows)}
+    figure = (
+        reproduction.picture(rows, titles, plots.WIDTH)
+        if judged
+        else plots.note("No number of this edition is judged by an interval.")
+    )
+    plots.save_svg(figure, path, "Every printed number beside ours")
+    if not judged:
+        return None
+    return {
+        "file": path.relative_to(folder).as_posix(),
+        "alt": reproduction.in_words(rows),
+        "caption": "Left: the verdicts of each chapter. Right: each number that an interval "
+        "judges, by how far the printed value lies from our mean, in half widths of its interval: "
+        "what lies in the grey band holds. What is farther off stands at the edge.",
+    }
+
+
 def mlflow_command(uri: str) -> str:
     """How a reviewer opens the runs: a server in a browser, a database by MLflow's own server.
 
@@ -132,6 +160,9 @@ def main(snakemake) -> None:
     folder = Path(snakemake.output.html).parent
     index["comparison"] = compared(pages, Path(snakemake.output.comparison), folder)
     index["workflow"] = workflow(params.overview, Path(snakemake.output.workflow), folder)
+    index["reproduction"] = drawn_reproduction(
+        index["rows"], Path(snakemake.output.reproduction), folder
+    )
     write_text(snakemake.output.html, html.render_index(index, folder))
     write_rows(snakemake.output.table, index["rows"])
 
