@@ -337,7 +337,7 @@ def index() -> dict:
                 "stand": 2,
                 "seeds": 5,
                 "sees": 4.12,
-            },  # fmt: skip
+            },
             "experiments": [{**one, "chapter": "ch07"} for one in EXPERIMENTS],
             "steps_total": {"seconds": 4321.0, "jobs": 57},
             "mlflow_command": "mlflow ui --backend-store-uri sqlite:///results/mlflow.db",
