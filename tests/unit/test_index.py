@@ -46,3 +46,9 @@ def test_the_numbers_are_drawn_where_some_are_judged(tmp_path):
     assert told["file"] == "figures/reproduction.svg"
     assert told["alt"].startswith("Of 2 printed numbers: 1 holds, 1 not run.")
     assert "4.7" in path.read_text()
+
+
+def test_where_no_chapter_can_be_run_a_note_stands_for_the_workflow(tmp_path):
+    path = tmp_path / "figures" / "workflow.svg"
+    assert index.workflow([], path, tmp_path) is None
+    assert "No chapter can be run" in path.read_text()

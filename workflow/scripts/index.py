@@ -103,8 +103,11 @@ def compared(pages: list[dict], path: Path, folder: Path) -> dict:
     }
 
 
-def workflow(chapters: list[dict], path: Path, folder: Path) -> dict:
-    """Draw which job waits for which, and say it in words."""
+def workflow(chapters: list[dict], path: Path, folder: Path) -> dict | None:
+    """Draw which job waits for which, and say it in words; None where no chapter can be run."""
+    if not chapters:
+        plots.save_svg(plots.note("No chapter can be run."), path, "The workflow")
+        return None
     plots.save_svg(dag.drawn(chapters), path, "The workflow")
     return {
         "file": path.relative_to(folder).as_posix(),
