@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 import yaml
 
-from kerasbook import provenance
 from kerasbook.catalogue import Catalogue
 from kerasbook.errors import KerasbookError
 from kerasbook.files import digest_of_files, write_text
@@ -396,7 +395,7 @@ class _Crate:
         starts = [one.origin["started"] for one in self.records if one.origin]
         ends = [one.origin["ended"] for one in self.records if one.origin]
         ends += [page["provenance"]["generated"] for page in self.pages]
-        return _time(min(starts, default=None)), _time(max(ends, default=provenance.now()))
+        return _time(min(starts, default=None)), _time(max(ends))
 
     def _action(
         self, record: Record, tool: Reference, data: Mapping[str, Mapping[str, Reference]]

@@ -4,6 +4,7 @@ Everything is read from the files of a results folder: no MLflow server is asked
 """
 
 import argparse
+import signal
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -296,4 +297,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it, without a traceback
     sys.exit(main())
