@@ -204,3 +204,19 @@ def test_a_plot_leaves_the_settings_of_matplotlib_alone(tmp_path):
     before = dict(matplotlib.rcParams)
     plots.save_svg(plots.histogram([1, 2, 3]), tmp_path / "a.svg", "t")
     assert dict(matplotlib.rcParams) == before
+
+
+def test_every_line_of_a_wrapped_label_ends_where_the_labels_end(tmp_path):
+    names = ["Two convs, batch normalisation", "A"]
+    figure = plots.bar_with_error(names, [0.1, 0.2], [None, None])
+    path = tmp_path / "figure.svg"
+    plots.save_svg(figure, path, "Labels")
+    once = path.read_bytes()
+    texts = {element.text: element for element in ET.fromstring(once).iter(f"{SVG}text")}
+    ends = []
+    for line in ("Two convs, batch", "normalisation", "A"):
+        assert "text-anchor:end" in texts[line].get("style")
+        ends.append(float(texts[line].get("x")))
+    assert max(ends) - min(ends) < 0.1
+    plots.save_svg(figure, path, "Labels")
+    assert path.read_bytes() == once

@@ -28,6 +28,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from kerasbook.files import write_text
@@ -721,6 +722,30 @@ def _rename_ids(root: ET.Element, prefix: str) -> None:
                 element.set(name, renamed)
 
 
+def _split_lines(fig: Figure) -> None:
+    """Draw labels of several lines that are flush right line by line.
+
+    matplotlib writes such lines with their left ends where the font that it measures with puts
+    them; in the fonts of the page their right ends would not meet.
+    """
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")  # nothing moves from here on
+    to_figure = fig.transFigure.inverted()
+    for label in fig.findobj(Text):
+        lines = label.get_text().split("\n")
+        if len(lines) == 1 or label.get_ha() != "right" or not label.get_visible():
+            continue
+        box = label.get_window_extent()
+        for place, line in enumerate(lines):
+            middle = box.y1 - (place + 0.5) * box.height / len(lines)
+            x, y = to_figure.transform((box.x1, middle))
+            fig.text(
+                x, y, line, ha="right", va="center",
+                fontproperties=label.get_fontproperties(), color=label.get_color(),
+            )  # fmt: skip
+        label.set_visible(False)
+
+
 def save_svg(fig: Figure, path: Path | str, title: str) -> None:
     """Write a figure as SVG, the same bytes for the same figure and file name.
 
@@ -739,6 +764,7 @@ def save_svg(fig: Figure, path: Path | str, title: str) -> None:
     prefix = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "figure"
     buffer = io.BytesIO()
     with style(), matplotlib.rc_context({"svg.hashsalt": path.stem}):
+        _split_lines(fig)
         fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     root = ET.fromstring(buffer.getvalue())
     _tidy(root)
