@@ -2,12 +2,15 @@
 # make test    everything that CI runs
 # make book    the book edition (set KERASBOOK_MIRROR to a folder that has the data)
 # make ui      the MLflow UI on what was run
+# make tracking-server   an MLflow server with PostgreSQL behind it, for many machines
 # make trace   ID=<a number's or an MLflow run's id>: where it comes from
 # make crate   validate the results' RO-Crate
 # make bench   the speed and memory figures
 # make determinism   what keeps equal seeds' numbers equal, measured
 # make compare CHAPTER=ch04   run a chapter of the book edition and compare it with results/reference
 # make snapshot   write results/reference and the README's results from the book edition
+# make test-slurm    the SLURM profile on a real SLURM; installs Debian's packages, wants root
+# make slurm-cancel  cancel the SLURM jobs that were submitted from this folder
 # make pages   the pages of a finished run (EDITION=bundled) before validators and a browser
 
 PYTHON ?= python3
@@ -20,7 +23,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 
 PAGES := tests/pages/node_modules
 
-.PHONY: run book compare snapshot trace crate test lint unit pages bench determinism ui schemas locks clean
+.PHONY: run book compare snapshot trace crate test smoke-run others test-slurm slurm-cancel lint unit pages bench determinism ui tracking-server schemas locks clean
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
@@ -58,6 +61,14 @@ ui: $(VENV)/run.stamp
 	@echo "MLflow UI: http://127.0.0.1:$(PORT)  (stop it with Ctrl-C)"
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///results/mlflow.db --host 127.0.0.1 --port $(PORT)
 
+$(VENV)/server.stamp: envs/server.lock $(VENV)/run.stamp
+	@$(PIP) -r envs/server.lock
+	@touch $@
+
+# FOLDER says where it keeps its data.
+tracking-server: $(VENV)/server.stamp
+	@PYTHONPATH=workflow $(BIN)/python -m kerasbook.tracking_server --port $(PORT) --folder '$(or $(FOLDER),.tracking)'
+
 # EDITION=book says which; without it, the one that was worked on last.
 trace: $(VENV)/run.stamp
 	@PYTHONPATH=workflow $(BIN)/python -m kerasbook.trace '$(ID)' $(if $(EDITION),--edition '$(EDITION)')
@@ -84,9 +95,26 @@ unit: $(VENV)/test.stamp $(CRATE)/crate.stamp
 $(PAGES)/.package-lock.json: tests/pages/package-lock.json
 	@if command -v npm >/dev/null; then npm --prefix tests/pages ci --silent || echo "npm failed: the pages are not checked in a browser."; fi
 
-# Unit tests in parallel; the others run Snakemake, which uses the cores itself.
+SLOW = KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest -rs --durations=25 tests/reliability tests/workflow tests/slurm
+
+# Unit tests one a core. Of the others two at a time, since they run Snakemake, which uses two
+# cores while jobs run, but not while it plans or waits.
 test: lint unit $(PAGES)/.package-lock.json
-	KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest -rs tests/reliability tests/workflow
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 smoke-run others
+
+smoke-run:
+	$(SLOW) -m smoke_run
+
+# What it says comes when it ends, so that the two are told apart.
+others:
+	@$(SLOW) -m "not smoke_run" > $(VENV)/others.log 2>&1; status=$$?; cat $(VENV)/others.log; exit $$status
+
+# Says why where it can't: without root or apt-get, or where there is a SLURM already.
+test-slurm: $(VENV)/test.stamp
+	@KERASBOOK_INSTALL_SLURM=1 $(BIN)/python -m pytest -rs tests/slurm
+
+slurm-cancel: $(VENV)/run.stamp
+	@PYTHONPATH=workflow $(BIN)/python -m kerasbook.cluster cancel
 
 pages: $(VENV)/test.stamp $(PAGES)/.package-lock.json
 	@KERASBOOK_PAGES=results/$(or $(EDITION),bundled) $(BIN)/python -m pytest -rs tests/workflow/test_pages.py
@@ -104,7 +132,7 @@ schemas: $(VENV)/run.stamp
 locks:
 	cd envs && for kind in cpu gpu; do uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet $$kind.in -o $$kind.lock; done
 	cd envs && uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet test.in -c cpu.lock -o test.lock
-	cd envs && uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet crate.in -o crate.lock
+	cd envs && for kind in crate server; do uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet $$kind.in -o $$kind.lock; done
 	$(PYTHON) envs/conda.py
 
 # What a few minutes make anew; the book edition's results and the MLflow store stay.

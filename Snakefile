@@ -25,6 +25,8 @@ for chapter in PLAN.chapters.values():  # each chapter's room: workflow/chapters
 
 
 include: "workflow/rules/report.smk"
+include: "workflow/rules/sweeps.smk"
+include: "workflow/rules/tracking.smk"
 include: "workflow/rules/targets.smk"
 
 

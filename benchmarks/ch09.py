@@ -20,10 +20,12 @@ def sentence_network() -> Row:
         "pool_size": 2, "dropout": [0.25, 0.5], "hidden_units": 150, "max_norm": None,
         "train_embedding": True, "optimizer": {"type": "rmsprop", "epsilon": 1e-16},
     }  # fmt: skip
-    told = {"loss": "binary_crossentropy", "metrics": ["accuracy"]}
-    ours = networks.compiled(networks.sentence_cnn(settings, LENGTH, WORDS, None), settings, **told)
+    loss = networks.loss_of({"loss": "keras_1"})
+    ours = networks.sentence_cnn(settings, LENGTH, WORDS, None)
+    networks.compiled(ours, settings, loss=loss, metrics=["accuracy"])
     plain = networks.sentence_cnn(settings, LENGTH, WORDS, None)
-    plain.compile(optimizer=keras.optimizers.RMSprop(epsilon=1e-16), **told)
+    optimizer = keras.optimizers.RMSprop(epsilon=1e-16)
+    plain.compile(optimizer=optimizer, loss="binary_crossentropy", metrics=["accuracy"])
     generator = np.random.default_rng(1)
     x = generator.integers(0, WORDS, (SENTENCES, LENGTH)).astype(np.int32)
     y = generator.integers(0, 2, SENTENCES)

@@ -63,8 +63,11 @@ def book_memory() -> list[Row]:
     if not peaks:
         print("book_memory: no book edition in results/book; run `make book` first.")
         return [Row("book_peak_memory", math.nan, "MB", "<= 2000")]
+    # 144 million weights of a network of 4.8, and the wide vectors of one of 4.9; their rules ask
+    # for more than that.
+    most = {"ch08": 2500, "ch09": 2500}
     return [
-        Row(f"{chapter}_book_peak_memory", peak * 1.048576, "MB", "<= 2000")
+        Row(f"{chapter}_book_peak_memory", peak * 1.048576, "MB", f"<= {most.get(chapter, 2000)}")
         for chapter, peak in peaks.items()
     ]
 
@@ -79,6 +82,8 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     **{name: of_chapter(name) for name in CHAPTERS},
     "dry_run": dry_run,
     "book_memory": book_memory,
+    "sweep": lambda: importlib.import_module("benchmarks.sweep").sweep(),
+    "cost": lambda: importlib.import_module("benchmarks.cost").cost(),
     "bundled": bundled,
 }
 

@@ -3,11 +3,20 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` is looked at
+def pytest_collection_modifyitems(items):
+    """Mark the tests that look at the one smoke run, which `make test` makes beside the others."""
+    for item in items:
+        if "smoke" in item.fixturenames or item.module.__name__.endswith("test_pages"):
+            item.add_marker(pytest.mark.smoke_run)
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +51,26 @@ def crate_issues():
         return json.loads(done.stdout)["issues"]
 
     return issues
+
+
+@pytest.fixture
+def telling():
+    """Starts Python code in a process of its own; gives the process and the first line it prints.
+
+    What still runs after the test is killed.
+    """
+    started = []
+
+    def start(code: str, *arguments: object, **environment: str):
+        one = subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "workflow"), **environment},
+        )  # fmt: skip
+        started.append(one)
+        return one, one.stdout.readline().strip()
+
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()

@@ -20,11 +20,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kerasbook import tracking
+from kerasbook import provenance, tracking
+from kerasbook import store as mlstore
 from kerasbook.errors import KerasbookError
 from kerasbook.files import digest_of_files, read_json, write_json
 from kerasbook.steps import Step, Terminated
-from kerasbook.tracking import add_artifact, add_results, close_dead_runs, prepare, tracked
+from kerasbook.store import close_dead_runs, prepare
+from kerasbook.tracking import add_artifact, add_results, tracked
 from tests.misbehaving_server import MisbehavingServer, basic, closed_port
 from tests.unit import page_example
 
@@ -68,7 +70,7 @@ class Store:
 
     @property
     def client(self):
-        return tracking._client(self.uri)
+        return mlstore.client_of(self.uri)
 
     def runs(self, query="", slug=SLUG, deleted=False):
         from mlflow.entities import ViewType
@@ -78,7 +80,7 @@ class Store:
         return self.client.search_runs([experiment.experiment_id], query, view, max_results=1000)
 
     def runs_of(self, key, **more):
-        return self.runs(f"tags.`{tracking.KEY}` = '{key}'", **more)
+        return self.runs(f"tags.`{mlstore.KEY}` = '{key}'", **more)
 
     def steps(self, run_id, metric="loss"):
         return [one.step for one in self.client.get_metric_history(run_id, metric)]
@@ -147,7 +149,7 @@ def test_eight_processes_prepare_a_fresh_store_at_once(fresh):
     assert Counter(names) == Counter(["Default", *(f"smoke/{slug}" for slug in TREE)])
     told = read_json(fresh.file)
     for slug, experiments in TREE.items():
-        keys = Counter(run.data.tags[tracking.KEY] for run in fresh.runs(slug=slug))
+        keys = Counter(run.data.tags[mlstore.KEY] for run in fresh.runs(slug=slug))
         expected = [f"chapter/{slug}", *(f"experiment/{name}" for name in experiments)]
         assert keys == Counter(expected)
         place = told["chapters"][slug]
@@ -176,7 +178,7 @@ def test_eight_jobs_at_once_on_a_fresh_store_lose_and_double_nothing(fresh):
         assert run.data.tags["mlflow.parentRunId"] == place["experiments"][name]
         for metric in ("loss", "val_loss"):
             assert fresh.steps(run.info.run_id, metric) == [1, 2, 3, 4, 5]
-    keys = Counter(run.data.tags[tracking.KEY] for run in fresh.runs())
+    keys = Counter(run.data.tags[mlstore.KEY] for run in fresh.runs())
     assert set(keys.values()) == {1}, "a parent run was made twice"
     assert fresh.runs("attributes.status = 'RUNNING'") == []
     default = fresh.client.search_runs(["0"])
@@ -213,7 +215,7 @@ def test_run_says_who_it_is_and_what_it_stood_on(store, tmp_path, monkeypatch):
 
 def test_a_run_tells_where_its_numbers_come_from_without_the_store(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracking.provenance, "commit", lambda: ("c" * 40, True))
+    monkeypatch.setattr(provenance, "commit", lambda: ("c" * 40, True))
     script, imported = Path(step().source), Path("workflow/kerasbook/a.py")
     for file in (script, imported):
         file.parent.mkdir(parents=True)
@@ -244,7 +246,7 @@ def test_a_run_tells_where_its_numbers_come_from_without_the_store(store, tmp_pa
 
 
 def test_commit_is_said_where_there_is_one(store, monkeypatch):
-    monkeypatch.setattr(tracking.provenance, "commit", lambda: ("c" * 40, True))
+    monkeypatch.setattr(provenance, "commit", lambda: ("c" * 40, True))
     with tracked(store.file, step(seed=12)) as run:
         pass
     tags = store.client.get_run(run.id).data.tags
@@ -296,7 +298,7 @@ def test_retry_leaves_one_run_and_no_step_twice(store):
     key = "ch07_train/train/conv/21"
     [kept] = store.runs_of(key)
     assert kept.info.run_id == ids[-1]
-    assert kept.data.tags[tracking.STATE] == "current"
+    assert kept.data.tags[mlstore.STATE] == "current"
     assert store.steps(kept.info.run_id) == [1, 2, 3, 4, 5]
     assert {one.info.run_id for one in store.runs_of(key, deleted=True)} == set(ids[:-1])
 
@@ -312,8 +314,8 @@ def test_changed_parameters_or_data_keep_the_older_run_for_comparison(store, cha
         train(second)
     found = {run.info.run_id: run for run in store.runs_of(f"ch07_train/train/conv/{seed}")}
     assert set(found) == {first.id, second.id}
-    assert found[first.id].data.tags[tracking.STATE] == "superseded"
-    assert found[second.id].data.tags[tracking.STATE] == "current"
+    assert found[first.id].data.tags[mlstore.STATE] == "superseded"
+    assert found[second.id].data.tags[mlstore.STATE] == "current"
     assert store.steps(first.id) == [1, 2, 3, 4, 5]
 
 
@@ -322,7 +324,7 @@ def test_going_back_to_older_parameters_leaves_one_run_of_each(store):
         with tracked(store.file, step(seed=24, epochs=epochs)) as run:
             train(run)
     found = store.runs_of("ch07_train/train/conv/24")
-    states = {one.data.params["epochs"]: one.data.tags[tracking.STATE] for one in found}
+    states = {one.data.params["epochs"]: one.data.tags[mlstore.STATE] for one in found}
     assert (len(found), states) == (2, {"9": "superseded", "5": "current"})
 
 
@@ -332,7 +334,7 @@ def test_other_seeds_and_experiments_are_left_alone(store):
             train(run)
     for key in ("conv/25", "conv/26", "deep/25"):
         [found] = store.runs_of(f"ch07_train/train/{key}")
-        assert found.data.tags[tracking.STATE] == "current"
+        assert found.data.tags[mlstore.STATE] == "current"
 
 
 def test_an_experiment_added_later_gets_its_parent_run(store):
@@ -425,7 +427,7 @@ def test_a_job_killed_by_the_system_is_closed_and_then_superseded(store, job):
     # Nobody has waited for the process yet: it is a zombie, and as good as gone.
     assert close_dead_runs(store.file) == [dead.info.run_id]
     [dead] = store.runs_of(key)
-    assert (dead.info.status, dead.data.tags[tracking.STATE]) == ("KILLED", "killed")
+    assert (dead.info.status, dead.data.tags[mlstore.STATE]) == ("KILLED", "killed")
     process.wait()
     assert close_dead_runs(store.file) == []
     with tracked(store.file, step(seed=31)) as run:
@@ -444,7 +446,7 @@ def test_a_retry_closes_the_dead_run_even_if_nobody_swept(store, job):
     found = {one.info.run_id: one for one in store.runs_of("ch07_train/train/conv/32")}
     del found[run.id]
     [dead] = found.values()
-    assert (dead.info.status, dead.data.tags[tracking.STATE]) == ("KILLED", "superseded")
+    assert (dead.info.status, dead.data.tags[mlstore.STATE]) == ("KILLED", "superseded")
 
 
 def test_a_job_told_to_stop_closes_its_run_at_once(store, job):
@@ -560,11 +562,11 @@ def test_a_sweep_that_gets_no_answer_is_told(store, monkeypatch):
 
 def test_runs_of_other_machines_are_not_closed_and_reused_process_ids_are_seen(store):
     experiment_id = read_json(store.file)["chapters"][SLUG]["experiment_id"]
-    own = tracking._own_process()
+    own = mlstore.own_process()
     long_ago = str(float(own["kerasbook.process_started"]) - 1000)
-    own[tracking.PROJECT] = tracking.LOCAL_PROJECT
+    own[mlstore.PROJECT] = mlstore.LOCAL_PROJECT
     made = {
-        "stranger": {**own, "kerasbook.process_started": long_ago, tracking.PROJECT: "another"},
+        "stranger": {**own, "kerasbook.process_started": long_ago, mlstore.PROJECT: "another"},
         "elsewhere": {**own, "kerasbook.host": "another-machine", "kerasbook.pid": "1"},
         "reused": {**own, "kerasbook.process_started": long_ago},
         "mine": own,
@@ -586,15 +588,15 @@ def test_runs_of_other_machines_are_not_closed_and_reused_process_ids_are_seen(s
 
 def test_a_run_taken_for_dead_by_another_snakemake_ends_as_any_other(store, monkeypatch):
     """Snakemake locks files: `snakemake ch09` may start while jobs of `ch01` run elsewhere."""
-    own = tracking._own_process()
+    own = mlstore.own_process()
     with monkeypatch.context() as there:
-        there.setattr(tracking, "_own_process", lambda: own | {"kerasbook.host": "a-node"})
+        there.setattr(tracking, "own_process", lambda: own | {"kerasbook.host": "a-node"})
         with tracked(store.file, step(seed=43)) as run:
             assert close_dead_runs(store.file, everywhere=True) == [run.id]
             assert store.client.get_run(run.id).info.status == "KILLED"
             train(run)
     found = store.client.get_run(run.id)
-    assert (found.info.status, found.data.tags[tracking.STATE]) == ("FINISHED", "current")
+    assert (found.info.status, found.data.tags[mlstore.STATE]) == ("FINISHED", "current")
     assert store.steps(run.id) == [1, 2, 3, 4, 5]
 
 
@@ -624,20 +626,20 @@ def test_results_for_a_run_that_is_gone_are_left_out_with_a_warning(store, caplo
 def test_checkouts_that_share_a_server_do_not_touch_each_others_runs(store, monkeypatch):
     with tracked(store.file, step(seed=39)) as ours:
         train(ours)
-    monkeypatch.setattr(tracking, "_project", lambda uri, path: "another")
+    monkeypatch.setattr(mlstore, "_project", lambda uri, path: "another")
     other = store.file.parent / "another.json"
     prepare(store.uri, "smoke", TREE, other)
     with tracked(other, step(seed=39)) as theirs:
         train(theirs)
     assert store.client.get_run(ours.id).info.lifecycle_stage == "active"
     assert theirs.id != ours.id
-    assert store.client.get_run(theirs.id).data.tags[tracking.PROJECT] == "another"
+    assert store.client.get_run(theirs.id).data.tags[mlstore.PROJECT] == "another"
 
 
 def test_passwords_are_not_written_down():
-    shown = tracking.shown_uri("https://user:secret@runs.example:5000/x")
+    shown = provenance.shown_uri("https://user:secret@runs.example:5000/x")
     assert shown == "https://runs.example:5000/x"
-    assert tracking.shown_uri("sqlite:///results/mlflow.db") == "sqlite:///results/mlflow.db"
+    assert provenance.shown_uri("sqlite:///results/mlflow.db") == "sqlite:///results/mlflow.db"
 
 
 @pytest.fixture

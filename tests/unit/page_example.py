@@ -215,6 +215,12 @@ PROVENANCE = {
     "tracking_uri": "sqlite:///results/mlflow.db",
     "mlflow_experiment": "book/ch07_mnist_convnets",
     "machine": {"processor": "x86_64", "cores": 2, "memory_gb": 23.5, "system": "Linux 6.1"},
+    "gpu": {
+        "asked": 2,
+        "used": {"gpu: Some <card>": 1, "cpu": 1},
+        "memory_mb": 900.0,
+        "utilisation": 41.0,
+    },
     "versions": {"python": "3.11.7", "tensorflow": "2.21.0", "keras": "3.15.1"},
     "data": [
         {
@@ -248,6 +254,17 @@ PROVENANCE = {
 }
 
 
+SWEEP = {
+    "name": "shape_and_rate",
+    "title": "Shape & rate",
+    "of": "conv",
+    "keys": ["layers.0.filters", "batch_size"],
+    "n_runs": 16,
+    "target": "results/book/ch07_mnist_convnets/sweeps/shape_and_rate.html",
+    "command": "snakemake -c2 -- results/book/ch07_mnist_convnets/sweeps/shape_and_rate.html",
+}
+
+
 def page() -> dict:
     """What report.json of chapter 7 would hold."""
     return copy.deepcopy(
@@ -265,6 +282,7 @@ def page() -> dict:
             "experiments": EXPERIMENTS,
             "figures": FIGURES,
             "faults": FAULTS,
+            "sweeps": [SWEEP],
             "absent": {"vgg16": "the data set imagenet_vgg16 cannot be had"},
             "provenance": PROVENANCE,
         }

@@ -4,8 +4,11 @@ import math
 
 import pytest
 
-from benchmarks import measure, run
+from benchmarks import determinism, measure, run
 from benchmarks.measure import Row
+from kerasbook import readme
+from kerasbook.configuration import rooms
+from kerasbook.reference import read_table
 
 
 def test_a_bound_is_broken_by_a_value_beyond_it_and_by_no_missing_one():
@@ -50,3 +53,39 @@ def test_what_a_chapters_benchmark_measures_can_be_trained(monkeypatch, chapter)
         monkeypatch.setattr(module, "peak_memory_mb", lambda code: compile(code, "c", "exec") and 1)
     for row in getattr(module, chapter)():
         assert math.isnan(row.value) == (row.name == "ch10_imdb_preprocess_seconds")
+
+
+def test_determinism_counts_the_runs_of_a_condition_and_names_what_differs():
+    a = {"condition": "a", "chapter": "ch01", "runs": 6, "same": 6, "largest_change": 0.0,
+         "others": 0}  # fmt: skip
+    b = {**a, "condition": "b"}
+    rows = [a, {key: str(value) for key, value in b.items()},
+            {**b, "chapter": "ch04", "runs": "4", "same": "1", "largest_change": "0.25",
+             "others": "2"}]  # fmt: skip
+    told = determinism.section([{**row, "processor": "Some CPU"} for row in rows])
+    assert "| a | 6 of 6 | – | – | – |" in told
+    assert "| b | 7 of 10 | ch04 | 0.25 | 2 of ch04 |" in told
+    assert "Some CPU" in told
+
+
+def test_determinism_takes_the_largest_change_and_tells_other_numbers_apart():
+    def compare(one, other):
+        [row] = determinism.compared("a", {("ch01", "x", "1"): one}, {("ch01", "x", "1"): other})
+        return row["same"], row["largest_change"], row["others"]
+
+    numbers = {"loss": 2.0, "difference": 0.0, "rows": 3}
+    assert compare(numbers, dict(numbers)) == (1, 0.0, 0)
+    assert compare(numbers, {**numbers, "loss": 1.5}) == (0, 0.25, 0)
+    assert compare(numbers, {**numbers, "difference": 1e-6}) == (0, 1e-6, 0)
+    assert compare(numbers, {"loss": 2.0}) == (0, 0.0, 1)
+    assert compare(numbers, {**numbers, "rows": None}) == (0, 0.0, 1)
+
+
+def test_the_page_on_determinism_says_what_was_measured():
+    rows = read_table(determinism.TABLE)
+    page = determinism.PAGE
+    assert page.read_text("utf-8") == readme.replaced(
+        page, determinism.section(rows), determinism.BEGIN, determinism.END
+    ), "call `make determinism`"
+    assert {row["chapter"] for row in rows} == set(rooms())
+    assert all(row["same"] == row["runs"] for row in rows if row["condition"] == "the same")

@@ -192,6 +192,7 @@ def test_a_second_stage_goes_on_from_the_first(some):
     assert whole.history["loss"] == [*first.history["loss"], *second.history["loss"]]
     assert [epoch for epoch, _ in sent] == [1, 2, 3]
     assert whole.seconds == pytest.approx(first.seconds + second.seconds)
+    assert whole.rows_per_second == pytest.approx(whole.rows * 5 / whole.seconds)
 
 
 def test_batch_normalisation_keeps_averages_that_were_learnt_elsewhere():

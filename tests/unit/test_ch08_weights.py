@@ -328,3 +328,16 @@ def test_real_class_names(mirror):
     told = imagenet.read_class_index(mirror / "imagenet_weights" / "imagenet_class_index.json")
     assert told[949] == ("n07745940", "strawberry")
     assert [told[310][1], told[309][1]] == ["ant", "bee"]
+
+
+def test_the_digest_is_that_of_the_weights_not_of_the_file(tmp_path):
+    layers = {"dense": [("dense/kernel:0", np.ones((2, 3))), ("dense/bias:0", np.zeros(3))]}
+    for name in ("one", "same"):
+        weights.save_weights(tmp_path / name, layers)
+    with h5py.File(tmp_path / "same", "a") as file:
+        file.attrs["written"] = "on another day"
+    layers["dense"][1] = ("dense/bias:0", np.full(3, 1e-7))
+    weights.save_weights(tmp_path / "other", layers)
+    one, same, other = (weights.digest(tmp_path / name) for name in ("one", "same", "other"))
+    assert one == same
+    assert one != other

@@ -1,11 +1,10 @@
 """The networks of chapter 4.9: shapes, sizes, and what may move."""
 
+import keras
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from chapters.ch09_unsupervised import networks, train  # noqa: E402
+from chapters.ch09_unsupervised import networks, train
 
 PRINTED = {
     "embedding_dim": 20, "embedding_range": 0.05, "filter_sizes": [3, 4], "filters": 150,
@@ -61,6 +60,29 @@ def test_kims_network_keeps_its_norm():
     generator = np.random.default_rng(1)
     model.fit(generator.integers(0, 30, (32, 9)), generator.integers(0, 2, 32), verbose=0)
     assert np.linalg.norm(model.layers[-1].get_weights()[0]) <= 0.01001
+
+
+@pytest.mark.parametrize(("loss", "cost"), [("keras_1", -np.log(2**-23)), ("keras_3", 50.0)])
+def test_what_a_row_costs_that_is_surely_wrong(loss, cost):
+    words = keras.Input((1,))
+    layer = keras.layers.Dense(1, activation="sigmoid", use_bias=False)
+    model = keras.Model(words, layer(words))
+    layer.set_weights([np.ones((1, 1), np.float32)])
+    model.compile(optimizer=keras.optimizers.SGD(1.0), loss=networks.loss_of({"loss": loss}))
+    x, y = np.array([[50.0]], np.float32), np.zeros(1, np.int32)
+    assert model.train_on_batch(x, y) == pytest.approx(cost, rel=1e-3)
+    moved = float(layer.get_weights()[0][0, 0]) - 1
+    assert moved == pytest.approx(0 if loss == "keras_1" else -50)
+
+
+def test_the_loss_of_keras_1_is_the_cross_entropy_where_nothing_is_sure():
+    generator = np.random.default_rng(3)
+    given = generator.uniform(0.01, 0.99, (20, 1)).astype(np.float32)
+    true = generator.integers(0, 2, (20, 1)).astype(np.float32)
+    told = keras.ops.convert_to_numpy(networks.clipped_crossentropy(true, given))
+    assert told.shape == (20,)
+    expected = -np.log(np.where(true == 1, given, 1 - given))[:, 0]
+    np.testing.assert_allclose(told, expected, rtol=1e-5)
 
 
 def test_a_classifier_begins_where_it_should():

@@ -227,8 +227,8 @@ CNN = {
     "vectors": "random", "vector_epochs": 5, "train_embedding": True, "embedding_dim": 20,
     "embedding_range": 0.05,
     "filter_sizes": [3, 4], "filters": 150, "pool_size": 2, "dropout": [0.25, 0.5],
-    "hidden_units": 150, "max_norm": None, "optimizer": {"type": "rmsprop"}, "epochs": 1,
-    "batch_size": 32, "patience": None,
+    "hidden_units": 150, "max_norm": None, "loss": "keras_1",
+    "optimizer": {"type": "rmsprop"}, "epochs": 1, "batch_size": 32, "patience": None,
 }  # fmt: skip
 
 
@@ -248,6 +248,7 @@ def test_settings_of_a_sentence_network():
         {"train_embedding": False},
         {"patience": 0},
         {"max_norm": 0.0},
+        {"loss": "keras_2"},
     ],
 )
 def test_settings_without_sense_are_refused(change):

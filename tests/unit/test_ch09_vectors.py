@@ -178,6 +178,7 @@ def test_metrics_of_sentences():
     assert told["test_accuracy"] == 0.75
     assert told["best_epoch"] == 3
     assert told["lowest_val_loss"] == 0.4
+    assert told["last_val_loss"] == 0.9
     assert told["val_accuracy_stated@7-8"] == pytest.approx(1 - 0.375)
     short = {key: one[:7] for key, one in history.items()}
     told = evaluate.metrics_of(run_of("sentence_cnn", predictions, data, short, epochs[:7]))

@@ -124,6 +124,7 @@ def test_tracking_key_wins_over_the_environment(project, monkeypatch):
     monkeypatch.setenv(configuration.TRACKING_VARIABLE, "http://environment")
     assert load_settings({}).tracking_uri == "http://environment"
     assert load_settings({"tracking_uri": "http://key"}).tracking_uri == "http://key"
+    assert load_settings({"tracking_uri": "files"}).tracking_uri == "files"
 
 
 def test_chapters_are_selected_once_each_in_order(project):
@@ -391,7 +392,7 @@ def two_tasks(project, monkeypatch):
     monkeypatch.setattr(configuration, "experiment_models", lambda slug: (Encoder, Vectors))
     path = project / "config/chapters/ch07.yaml"
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for key in ("defaults", "editions", "faults", "uses"):
+    for key in ("defaults", "editions", "faults", "uses", "sweeps"):
         values.pop(key, None)
     values["defaults"] = {"epochs": 7}
     values["tasks"] = {
@@ -440,6 +441,45 @@ def test_each_task_has_its_model_and_names_the_files_it_reads_as_they_are(two_ta
     assert chapter.needs("words") == ["intro_to_ann", "mnist"]
     assert chapter.needs("plain") == ["mnist"]
     assert chapter.datasets == ["mnist", "intro_to_ann"]
+
+
+SWEEP = {"title": "Epochs", "of": "conv", "space": {"epochs": [1, 2]},
+         "metric": "loss", "better": "less"}  # fmt: skip
+
+
+def test_a_sweep_starts_from_what_its_experiment_is_in_the_edition(project):
+    entry = SWEEP | {"space": {"batch_size": [1, 2]}, "editions": {"smoke": {"seeds": [1, 2]}}}
+    edit(project, "ch07", lambda values: values.update(sweeps={"mine": entry}))
+    found = {edition: load_chapter("ch07", edition) for edition in ("book", "smoke")}
+    sweeps = {edition: chapter.sweeps["mine"] for edition, chapter in found.items()}
+    assert {edition: one.entry.seeds for edition, one in sweeps.items()} == {
+        "book": [1], "smoke": [1, 2],
+    }  # fmt: skip
+    for edition, sweep in sweeps.items():
+        points = [one.experiment for one in sweep.points.values()]
+        assert [one.batch_size for one in points] == [1, 2]
+        assert {one.epochs for one in points} == {found[edition].experiments["conv"].epochs}
+        assert {one.title for one in points} == {"Epochs"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"of": "cnv"}, ["ch07.yaml: sweeps.mine.of: found 'cnv'", "did you mean 'conv'?"]),
+        ({"metirc": "loss"}, ["sweeps.mine.metirc: unknown key", "did you mean 'metric'?"]),
+        ({"better": "higher"}, ["sweeps.mine.better: found 'higher'", "more, less"]),
+        ({"space": {"epochz": [1]}}, ["sweeps.mine.space: point 1 (epochz=1): epochz: unknown"]),
+        ({"editions": {"book": {"drws": 2}}}, ["sweeps.mine (editions.book): drws: unknown key"]),
+        ({"space": {"dataset": ["mnits"]}}, ["sweeps.mine.dataset: found 'mnits'", "'mnist'?"]),
+        ({"space": {"dataset": ["otto"]}}, ["sweeps.mine.dataset: found 'otto' of the kind"]),
+    ],
+)
+def test_a_bad_sweep_stops_with_its_name_and_key(project, change, expected):
+    edit(project, "ch07", lambda values: values.update(sweeps={"mine": SWEEP | change}))
+    with pytest.raises(KerasbookError) as error:
+        load_settings({"edition": "book"})
+    for part in expected:
+        assert part in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 """Steps in one pass move the weights where Keras's own steps move them."""
 
+import keras
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from kerasbook.fused import FUSED, fused  # noqa: E402
+from kerasbook.fused import FUSED, fused
 
 WORDS, LENGTH, SIZE = 12, 6, 5
 

@@ -560,6 +560,16 @@ def test_provenance_names_digests_runs_and_commit(chapter):
         assert fact in told
 
 
+def test_provenance_says_what_was_asked_for_and_used_of_gpus(chapter):
+    found = [
+        re.sub(r"\s+", " ", "".join(element.itertext()))
+        for element in tree(chapter).iter(f"{XHTML}div")
+        if "".join(element.itertext()).startswith("GPU")
+    ]
+    told = "asked for by 2 runs; used: Some <card> by 1, cpu by 1; at most 900 MB of its memory"
+    assert found == [f"GPU{told}, 41 % busy on average"]
+
+
 def links_of(element) -> list[str]:
     return [link.get("href") for link in element.iter(f"{XHTML}a")]
 
@@ -685,6 +695,10 @@ def test_seconds_are_written_for_people(seconds, expected):
     assert html.format_seconds(seconds) == expected
 
 
+def test_one_of_a_thing_is_no_plural():
+    assert [html.format_count(n, "seed") for n in (0, 1, 3)] == ["0 seeds", "1 seed", "3 seeds"]
+
+
 @pytest.mark.parametrize(
     ("count", "expected"),
     [(312, "312 B"), (9_912_422, "9.9 MB"), (2_400_000_000_000, "2400.0 GB"), (None, "–")],
@@ -697,3 +711,19 @@ def test_pages_know_the_verdicts_that_the_rule_gives():
     from kerasbook import html, verdicts
 
     assert list(html.VERDICTS) == list(verdicts.VERDICTS)
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def test_a_chapter_tells_its_sweeps_and_how_to_run_them(folder, chapter):
+    section = next(one for one in elements(chapter, "section") if one.get("id") == "sweeps")
+    sweep = page_example.SWEEP
+    told = words(section)
+    assert f"{sweep['n_runs']} runs" in told
+    assert sweep["title"] in told
+    assert all(key in told for key in [*sweep["keys"], sweep["command"], sweep["target"]])
+    assert f"#experiment-{sweep['of']}" in attribute(section, "href")
+    assert 'href="#sweeps"' in chapter
+    none = with_page(folder, sweeps=[])
+    assert 'id="sweeps"' not in none and 'href="#sweeps"' not in none

@@ -1,5 +1,9 @@
 """Each layer and optimizer that a YAML file may name builds what its name says."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -12,6 +16,7 @@ from kerasbook.validation import Strict
 
 pytestmark = pytest.mark.slow
 
+WORKFLOW = Path(__file__).parents[2] / "workflow"
 LAYERS = {
     "dense": {"units": 3, "activation": "relu"},
     "conv2d": {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"},
@@ -145,15 +150,27 @@ def test_a_model_without_a_convolution_is_told(keras, tmp_path):
         models.first_kernel(str(tmp_path / "model.keras"))
 
 
-def test_device_is_what_tensorflow_sees(monkeypatch):
-    import tensorflow as tf
-
-    assert models.device_name().startswith("gpu: ") == bool(tf.config.list_physical_devices("GPU"))
-    fake = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [fake])
-    monkeypatch.setattr(
-        tf.config.experimental, "get_device_details", lambda gpu: {"device_name": "Some card"}
+def test_keras_comes_without_what_it_can_do_without_and_that_can_be_imported_later():
+    code = (
+        "import sys\n"
+        "from kerasbook import models\n"
+        "models.set_up_keras(1)\n"
+        "assert not set(models.OPTIONAL) & set(sys.modules)\n"
+        "import pandas\n"
+        "from sklearn.linear_model import LogisticRegression\n"
+        "assert LogisticRegression().fit([[0.0], [1.0]], [0, 1]).predict([[1.0]]) == [1]\n"
     )
-    assert models.device_name() == "gpu: Some card"
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    assert models.device_name() == "cpu"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(WORKFLOW)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_what_was_imported_before_keras_stays():
+    import pandas
+
+    with models._without(("pandas", "kerasbook_has_no_such_package")):
+        assert sys.modules["pandas"] is pandas
+    assert "kerasbook_has_no_such_package" not in sys.modules

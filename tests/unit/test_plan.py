@@ -151,6 +151,16 @@ def test_rows_without_data_carry_the_reason_and_no_others_do():
     assert without({"intro_to_ann": "no network"}, chapters=["ch07"]).reasons() == {}
 
 
+def test_numbers_of_another_backend_than_tensorflow_are_not_judged():
+    plan = without({"intro_to_ann": "no network"}, backend="jax", chapters=["ch01", "ch07"])
+    found = plan.reasons()
+    ledger = read_ledger(Path("config/published.tsv"))
+    assert {row.id for row in ledger if row.chapter in ("ch01", "ch07")} >= set(found)
+    assert {why for name, why in found.items() if name.startswith("ch01.")} == {"no network"}
+    assert found["ch07.conv.test_accuracy"].startswith("trained with jax")
+    assert plan.lacking() == {name: why for name, why in found.items() if why == "no network"}
+
+
 def test_data_of_another_kind_of_use_takes_its_experiment_along(monkeypatch):
     model = type(load_settings({}).chapters["ch07"].experiments["conv"])
     monkeypatch.setattr(

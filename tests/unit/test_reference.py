@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from kerasbook import readme, reference
+from kerasbook.configuration import PROJECT, load_chapter, rooms
 from kerasbook.errors import KerasbookError
 from kerasbook.reporting import TABLE_COLUMNS, write_table
+from kerasbook.verdicts import read_ledger
 
 MACHINE = {"processor": "A", "instructions": ["avx2"], "cores": 2, "memory_gb": 23.5, "system": "x"}
 VERSIONS = {"python": "3.11.7", "numpy": "2.4.6", "mlflow": "3.17.2"}
@@ -55,6 +57,7 @@ def results(folder, *, edition="book", seeds=SEEDS, machine=MACHINE, versions=VE
         run = chapter / "conv" / f"seed{seed}"
         run.mkdir(parents=True)
         record = {"threads": threads, "seconds": 1.234, "peak_memory_mb": 500.04}
+        record["provenance"] = {"commit": "a" * 40, "started": "2026-01-01T00:00:00Z"}
         (run / "train.json").write_text(json.dumps(record))
     told = {"seeds": {str(seed): metrics(seed) for seed in seeds}}
     (chapter / "conv" / "metrics.json").write_text(json.dumps(told))
@@ -88,6 +91,8 @@ def test_what_is_taken_is_read_back(snapshot, tmp_path):
     assert snapshot.made["seeds"] == SEEDS
     assert snapshot.made["hours"] == 0.5
     assert snapshot.made["jobs"] == 2
+    assert snapshot.made["first"] == "2026-01-01T00:00:00Z"  # when the first run began
+    assert snapshot.made["trained_at"] == ["a" * 40]
     run = snapshot.runs["ch07", "conv", 2]
     assert run.metrics == {key: one for key, one in values(2).items() if "@" not in key}
     assert (run.seconds, run.peak_mb, run.threads) == (1.23, 500.0, 1)
@@ -238,9 +243,10 @@ def test_the_readme_gets_its_results_between_the_marks(snapshot, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["no marks", f"{readme.END}{readme.BEGIN}", readme.BEGIN])
-def test_a_readme_without_its_marks_is_left_alone(text):
+def test_a_readme_without_its_marks_is_left_alone(text, tmp_path):
+    (tmp_path / "README.md").write_text(text)
     with pytest.raises(KerasbookError, match=r"README\.md: found no single pair"):
-        readme.replaced(text, "new")
+        readme.replaced(tmp_path / "README.md", "new")
 
 
 def test_the_screen_says_what_differs(snapshot, tmp_path, monkeypatch, capsys):
@@ -258,3 +264,71 @@ def test_the_screen_says_what_differs(snapshot, tmp_path, monkeypatch, capsys):
     assert "differs: conv, n_rows: 601 for 600" in told
     assert reference.main(["compare", "ch99"]) == 1
     assert "found no results of 'ch99'" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------- the snapshot of this repository
+
+
+def test_the_readme_and_its_picture_say_what_the_snapshot_says(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_bytes((PROJECT / "README.md").read_bytes())
+    readme.write(tmp_path, reference.read(PROJECT / reference.FOLDER))
+    for name in ("README.md", str(readme.PICTURE)):
+        made, kept = (folder / name for folder in (tmp_path, PROJECT))
+        assert made.read_text("utf-8") == kept.read_text("utf-8"), f"{name}: call `make snapshot`"
+
+
+def test_the_snapshot_has_every_printed_number_and_what_belongs_together():
+    snapshot = reference.read(PROJECT / reference.FOLDER)
+    ledger = read_ledger(PROJECT / "config/published.tsv")
+    assert [row["id"] for row in snapshot.reproduction] == [row.id for row in ledger]
+    assert [row["printed"] for row in snapshot.reproduction] == [row.printed for row in ledger]
+    assert not snapshot.made["dirty"]
+    chapters = {name: load_chapter(name, "book") for name in rooms()}
+    for name, chapter in chapters.items():
+        known = {experiment for one, experiment, _ in snapshot.runs if one == name}
+        # What could not be had was not run.
+        assert known <= set(chapter.experiments), "an experiment has gone: call `make snapshot`"
+    # Each mean of the table is that of the runs' numbers.
+    checked = 0
+    for row in snapshot.reproduction:
+        _, name, metric = row["id"].split(".", 2)
+        experiment = chapters[row["id"][:4]].file.answers.get(f"{row['id'][5:]}", None)
+        runs = [run for key, run in snapshot.runs.items() if key[:2] == (row["id"][:4], name)]
+        found = [run.metrics.get(metric) for run in runs]
+        if experiment or not row["mean"] or not found or None in found:
+            continue
+        if int(row["n_seeds"]) == len(found):
+            assert float(row["mean"]) == pytest.approx(float(np.mean(found)))
+            checked += 1
+    assert checked > 30
+
+
+@pytest.mark.parametrize(
+    ("chapter", "experiment", "metric", "low", "high"),
+    [
+        # A deeper, regularised network beats softmax regression, and the example of Keras 1.
+        ("ch03", "exercise", "test_loss", 0.0, 0.49),
+        ("ch08", "ft_two_stage", "test_accuracy", 0.85, 1.0),
+        ("ch09", "autoencoder_adam", "test_loss", 0.0, 0.094),
+        ("ch10", "imdb_lstm_tuned", "test_accuracy", 0.84, 1.0),
+        ("ch11", "tfidf_linear", "folds_accuracy", 0.77, 0.782),
+    ],
+)
+def test_what_the_exercises_are_to_reach_is_reached(chapter, experiment, metric, low, high):
+    snapshot = reference.read(PROJECT / reference.FOLDER)
+    runs = [run for key, run in snapshot.runs.items() if key[:2] == (chapter, experiment)]
+    assert len(runs) >= 5
+    assert low <= np.mean([run.metrics[metric] for run in runs]) <= high
+
+
+def test_the_windows_of_the_character_network_are_never_one_array():
+    """The printed array alone takes 7.8 GB."""
+    snapshot = reference.read(PROJECT / reference.FOLDER)
+    peaks = [
+        run.peak_mb
+        for (chapter, experiment, _), run in snapshot.runs.items()
+        if chapter == "ch11" and experiment.startswith("char_lstm")
+    ]
+    assert len(peaks) >= 5
+    assert max(peaks) < 1500

@@ -20,6 +20,7 @@ from kerasbook.reporting import (
     _jobs,
     as_rst,
     downloads,
+    gpus_told,
     judged_rows,
     render_text,
     write_rows,
@@ -89,6 +90,7 @@ def made(tmp_path, monkeypatch):
         params = {
             "edition": edition, "tracking": "t", "chapter": chapter, "experiments": shown,
             "options": "-c2", "absent": absent or {}, "reasons": reasons or {},
+            "sweeps": [],
         }  # fmt: skip
         names = list(shown)
         snakemake = SimpleNamespace(
@@ -308,3 +310,19 @@ def test_a_caption_of_snakemakes_report_reads_as_it_was_written(text):
     body = publish_parts(rendered, writer="html", settings_overrides={"report_level": 1})["body"]
     assert re.fullmatch(r"<p>[^<]*</p>\n", body)
     assert html.unescape(body[3:-5]) == " ".join(text.split())
+
+
+def test_what_runs_asked_for_and_used_of_gpus():
+    assert gpus_told([{"device": "cpu"}, {"device": "cpu"}]) is None
+    card = {"device": "gpu: A card"}
+    told = gpus_told(
+        [
+            {**card, "gpu": {"asked": 1, "memory_mb": 900.0, "utilisation": 40.0}},
+            {**card, "gpu": {"asked": 1, "memory_mb": 700.0, "utilisation": 60.0}},
+            {"device": "cpu", "gpu": {"asked": 1}},
+            {"device": "cpu"},
+        ]
+    )
+    assert told == {
+        "asked": 3, "used": {"gpu: A card": 2, "cpu": 1}, "memory_mb": 900.0, "utilisation": 50.0,
+    }  # fmt: skip

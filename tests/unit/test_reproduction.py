@@ -1,6 +1,8 @@
 """The picture of the whole reproduction: what it counts and where it puts a number."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +56,11 @@ def test_the_picture_shows_each_judged_number_once_and_what_is_far_at_the_edge(t
     assert sum(widths) == len(ROWS)
     plots.save_svg(figure, tmp_path / "p.svg", "p")
     assert set(reproduction.COLOURS) == set(reproduction.VERDICTS)
+
+
+def test_a_verdict_has_one_colour_on_pages_and_in_pictures():
+    style = Path(reproduction.__file__).with_name("templates").joinpath("style.css").read_text()
+    shown = dict(re.findall(r"\.s-([a-z-]+) \{ background: (#\w{6}); \}", style))
+    assert len(shown) == 6
+    for verdict, colour in shown.items():
+        assert reproduction.COLOURS[verdict.replace("-", " ")] == colour

@@ -179,6 +179,24 @@ def test_step_knows_its_log_and_the_code_that_its_script_imports(code):
     assert step.source == "workflow/chapters/ch07_mnist_convnets/report.py"
 
 
+@pytest.mark.parametrize(
+    "resources, gpu",
+    [
+        ({}, 0),
+        ({"gpu": 2}, 2),
+        ({"gpu": 0, "gres": "gpu:a100:1"}, 1),
+        ({"gpu": 0, "gres": ""}, 0),
+        ({"gpu": 0, "gres": "scratch:10"}, 0),
+        ({"lsf_extra": "-gpu num=1"}, 1),
+        ({"gpu": 1, "lsf_extra": "-R select[bigmem]"}, 1),
+    ],
+)
+def test_step_knows_the_gpu_that_was_asked_for_in_a_clusters_own_words(resources, gpu):
+    job = script("ch07_train", {"chapter": "ch07_mnist_convnets"}, edition="book")
+    job.resources = SimpleNamespace(**resources)
+    assert step_of(job).gpu == gpu
+
+
 def test_step_of_the_other_stages():
     chapter = {"chapter": "ch07_mnist_convnets"}
     preprocess = step_of(script("ch07_preprocess", {**chapter, "dataset": "mnist"}, edition="book"))

@@ -10,7 +10,7 @@ import pytest
 from kerasbook import records, trace
 from kerasbook.errors import KerasbookError
 from kerasbook.files import digest_of_files
-from kerasbook.plan import code_of
+from kerasbook.plan import code_of, code_of_point
 
 ROOT = Path(__file__).resolve().parents[2]
 SLUG = page_example.SLUG
@@ -119,6 +119,19 @@ def test_a_served_mlflow_is_named_in_place_of_the_local_one_and_without_its_pass
     assert "127.0.0.1" not in text and "s3cret" not in text
 
 
+@pytest.mark.parametrize("recorded", ["journal", "MLflow"])
+def test_a_run_is_found_by_its_id_in_the_journal_and_in_mlflow(folder, recorded):
+    own, given = "j" + "0" * 32, "f" * 32
+    file = folder / SLUG / "conv/seed1/train.json"
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps({**told, "run_id": own if recorded == "journal" else given}))
+    (folder / "journal").mkdir()
+    ticket = {"uri": "sqlite:///x.db", "experiment_id": "9", "run_id": given}
+    (folder / "journal" / f"{own}.json").write_text(json.dumps(ticket))
+    assert said(folder, own) == said(folder, given)
+    assert "rule ch07_train conv" in said(folder, own)
+
+
 def test_what_a_run_of_an_earlier_version_did_not_record_its_page_tells(folder):
     file = folder / SLUG / "conv/seed1/train.json"
     told = json.loads(file.read_text())
@@ -183,6 +196,42 @@ def test_nobody_forgets_to_say_which(capsys):
     with pytest.raises(SystemExit):
         trace.main([""])
     assert "ID=ch07.conv.test_accuracy" in capsys.readouterr().err
+
+
+def write_point(folder):
+    """The record of a sweep's point, as its job writes it, beside no other results."""
+    file = folder / SLUG / "sweeps/rates/point_0a1b2c3d4e/seed3.json"
+    file.parent.mkdir(parents=True)
+    said = page_example.origin(
+        "point", rule="sweep_point", script=f"workflow/chapters/{SLUG}/train.py",
+        code_sha256=digest_of_files(code_of_point(SLUG)),
+    )  # fmt: skip
+    told = {"point": "0a1b2c3d4e", "values": {"epochs": 2}, "metrics": {}, "seed": 3,
+            "seconds": 1.0, "run_id": "b" * 32, "provenance": said}  # fmt: skip
+    file.write_text(json.dumps(told))
+    return file
+
+
+def test_a_run_of_a_sweep_leads_to_its_parameters_data_and_code(folder):
+    write_point(folder)
+    text = said(folder, "b" * 32)
+    for part in (
+        "rule sweep_point sweeps/rates point_0a1b2c3d4e", "seed 3", "optimizer.type sgd",
+        f"mnist: MNIST content of SHA-256 {page_example.DIGEST}", "commit 0123abc, with changes",
+        f"workflow/chapters/{SLUG}/train.py", "as it is here now", "sweeps/rates/point_0a1b2c3d4e",
+        f"/#/experiments/7/runs/{'b' * 32}",
+        f"--force -- {folder}/{SLUG}/sweeps/rates/point_0a1b2c3d4e/seed3.json",
+    ):  # fmt: skip
+        assert part in text, part
+
+
+def test_sweeps_alone_are_results_too(tmp_path):
+    write_point(tmp_path / "smoke")
+    assert trace.newest_edition(tmp_path) == "smoke"
+    # No page tells the data's name.
+    text = said(tmp_path / "smoke", "b" * 32)
+    assert f"data SHA-256 {page_example.DIGEST}" in text
+    assert "snakemake -c2 --configfile config/smoke.yaml --force -- " in text
 
 
 # ----------------------------------------------------------------- the records themselves

@@ -1,13 +1,15 @@
 """Addresses are shown without the name and password that are in them."""
 
 import json
+from urllib.parse import unquote
 
 import pytest
 from scripts.download import record_of
 from scripts.index import mlflow_command
 
-from kerasbook import tracking
-from kerasbook.provenance import run_page, shown_uri, split_login, without_login
+from kerasbook import store
+from kerasbook.journal import new_id
+from kerasbook.provenance import is_served, run_page, shown_uri, split_login, without_login
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,12 @@ def test_an_address_without_a_login_is_left_as_it_is(address):
     assert split_login(address) == (address, None)
 
 
+def test_servers_are_told_from_databases_and_folders():
+    served = ("https://me:s3cret@runs.example/x", "http://127.0.0.1:5000")
+    others = ("sqlite:///results/mlflow.db", "postgresql://db/r", "files", "results/https://x")
+    assert [one for one in (*served, *others) if is_served(one)] == list(served)
+
+
 def test_what_others_write_about_an_address_is_masked():
     uri = "https://me:s%40cret@runs.example"
     text = f"no answer from {uri}/api: 's@cret' (s%40cret) of me, not of s@crets"
@@ -61,7 +69,7 @@ def test_what_others_write_about_an_address_is_masked():
 def test_the_stores_own_error_is_told_without_the_password():
     uri = "mysql://me:s3cret@db/r"
     fault = ValueError(f"could not connect to {uri} (password: s3cret)")
-    told = str(tracking._no_answer(uri, fault))
+    told = str(store._no_answer(uri, fault))
     assert told.startswith("mysql://db/r: the tracking store does not answer (ValueError: could")
     assert "s3cret" not in told
 
@@ -91,7 +99,21 @@ def test_the_stores_own_error_is_told_without_the_password():
     ],
 )
 def test_the_page_says_how_to_open_the_runs(uri, command):
-    assert mlflow_command(uri) == command
+    assert mlflow_command(uri, "bundled") == command
+
+
+def test_the_page_says_that_runs_in_files_are_imported_first():
+    opened = mlflow_command("sqlite:///results/mlflow.db", "book")
+    imported = "snakemake tracking_import -c1 --configfile config/book.yaml"
+    assert mlflow_command("files", "book") == f"{imported} && {opened}"
+
+
+def test_a_run_that_the_store_did_not_have_is_found_by_its_journal():
+    own = new_id()
+    page = run_page("https://runs.example", "7", own)
+    address, _, query = page.partition("?searchFilter=")
+    assert address == "https://runs.example/#/experiments/7/runs"
+    assert unquote(query) == f"tags.`kerasbook.run` = '{own}'"
 
 
 def test_a_record_of_an_earlier_version_gives_no_password_away(tmp_path):

@@ -16,9 +16,13 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# Each Python that starts with this on its path says at its end what it imported.
+# Each Python that starts with this on its path says at its end what it imported, and what job it
+# did for Snakemake.
 PROBE = """
 import atexit, json, os, sys
+
+def plain(named):
+    return {k: v if isinstance(v, (dict, str, int)) else list(v) for k, v in named.items()}
 
 def tell():
     name = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else ""
@@ -26,10 +30,23 @@ def tell():
     job = getattr(sys.modules["__main__"], "snakemake", None)
     wildcards = dict(job.wildcards.items()) if job is not None else {}
     told = {"script": name, "heavy": heavy, "rule": getattr(job, "rule", None), **wildcards}
+    if job is not None and job.rule.endswith("_train"):
+        parts = ("input", "output", "params")
+        told["job"] = {"rule": job.rule, "wildcards": wildcards, "threads": job.threads,
+                       "log": list(job.log), **{one: plain(getattr(job, one)) for one in parts}}
     with open(os.path.join(os.path.dirname(__file__), f"{os.getpid()}.json"), "w") as file:
         json.dump(told, file)
 
 atexit.register(tell)
+"""
+# Runs a command and prints the seconds of a core that it took.
+CLOCK = """
+import resource, subprocess, sys
+
+status = subprocess.call(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, flush=True)
+sys.exit(status)
 """
 
 
@@ -72,6 +89,29 @@ class Project:
         status, output = self.run(*arguments, seconds=seconds, **more)
         assert status == 0, output
         return output
+
+    def cpu_seconds(self, *arguments: str) -> tuple[float, str]:
+        """What `snakemake`, which must end well, and its jobs take of a core, and all it prints.
+
+        How quick it is, whatever else the machine does meanwhile. A Python of its own counts,
+        since this one may reap in the same time what another test has left.
+        """
+        ended = subprocess.run(
+            [sys.executable, "-c", CLOCK, *self.command(*arguments)],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+        )
+        assert ended.returncode == 0, ended.stdout
+        output, _, seconds = ended.stdout.rstrip().rpartition("\n")
+        return float(seconds), output
+
+    def made(self) -> list[str]:
+        """What lies in `results/` and did not come with the code."""
+        return sorted(one.name for one in self.folder.glob("results/*") if one.name != "reference")
 
     def jobs(self, *arguments: str) -> dict[str, int]:
         """Rule -> number of jobs that a dry run would start."""

@@ -1,6 +1,10 @@
 """The book edition of the two chapters whose numbers leave no room for chance."""
 
 import csv
+import json
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -51,6 +55,34 @@ def test_the_pages_name_the_data_and_claim_no_other_edition(book):
         for one in page["provenance"]["data"]:
             assert len(one["content_sha256"]) == 64
             assert one["bytes"] > 0
+
+
+def compared(book, chapter):
+    command = [sys.executable, "-m", "kerasbook.reference", "compare", chapter]
+    return subprocess.run(command, cwd=book.folder / "workflow", capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("chapter", SLUGS)
+def test_the_runs_are_those_of_the_reference(book, chapter):
+    done = compared(book, chapter)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "outside" not in done.stdout
+    assert " same: bit for bit" in done.stdout or "Another machine" in done.stdout
+
+
+def test_a_number_that_is_not_the_references_is_told(book):
+    file = book.folder / "results/book" / SLUGS["ch01"] / "ann_2_10_1_100it/metrics.json"
+    text = file.read_text(encoding="utf-8")
+    told = json.loads(text)
+    for values in told["seeds"].values():
+        values["final_error"] = 1000.0
+    try:
+        file.write_text(json.dumps(told), encoding="utf-8")
+        done = compared(book, "ch01")
+    finally:
+        file.write_text(text, encoding="utf-8")
+    assert done.returncode == 1, done.stdout
+    assert re.search("(differs|stands out): ann_2_10_1_100it, ", done.stdout)
 
 
 def test_the_mirrors_address_is_no_part_of_the_results(book, mirror):

@@ -1,4 +1,4 @@
-"""Jobs that die in mid-training: no run stays open, and the next `snakemake` completes them."""
+"""Jobs that die in mid-training: no run stays open, and the next `snakemake` goes on with them."""
 
 import contextlib
 import os
@@ -18,11 +18,11 @@ EPOCHS = 25
 
 @pytest.fixture(scope="module")
 def long(copy_of_the_project):
-    """A copy in which two experiments take many epochs."""
+    """A copy in which three experiments take many epochs."""
     project = copy_of_the_project("long")
     path = project.folder / "config/chapters/ch07.yaml"
     text = path.read_text(encoding="utf-8")
-    for name in ("conv", "conv_negatives"):
+    for name in ("conv", "conv_negatives", "conv_dense"):
         text = text.replace(f"  {name}:\n", f"  {name}:\n    epochs: {EPOCHS}\n", 1)
     path.write_text(text, encoding="utf-8")
     return project
@@ -67,8 +67,13 @@ def check_closed(project, experiment: str) -> None:
     assert steps == list(range(1, len(steps) + 1))
     assert 1 <= len(steps) < EPOCHS
     assert project.runs(f"smoke/{SLUG}", "attributes.status = 'RUNNING'") == []
+    check_left(project, experiment)
+
+
+def check_left(project, experiment: str) -> None:
+    """Nothing but a checkpoint."""
     folder = (project.folder / target(experiment)).parent
-    assert not folder.exists() or list(folder.iterdir()) == [], "half a result was left"
+    assert [one.name for one in folder.iterdir()] == ["checkpoint"], "half a result was left"
 
 
 def check_completed(project, experiment: str) -> None:
@@ -77,7 +82,12 @@ def check_completed(project, experiment: str) -> None:
         f"smoke/{SLUG}", f"tags.step = 'train' and tags.experiment = '{experiment}'"
     )
     assert run.info.status == "FINISHED"
-    assert project.json(target(experiment))["run_id"] == run.info.run_id
+    record = project.json(target(experiment))
+    assert record["run_id"] == run.info.run_id
+    assert 1 <= record["provenance"]["resumed"]["fit"] < EPOCHS
+    log = project.folder / f"logs/smoke/{SLUG}/train/{experiment}.seed1.log"
+    assert "epoch 1 of" not in log.read_text(encoding="utf-8"), "it began anew"
+    assert not (project.folder / target(experiment)).with_name("checkpoint").exists()
     for metric in ("loss", "val_accuracy"):
         points = project.client.get_metric_history(run.info.run_id, metric)
         assert [one.step for one in points] == list(range(1, EPOCHS + 1))
@@ -115,3 +125,17 @@ def test_control_c_closes_the_runs_and_the_next_snakemake_completes_them(long):
     long.succeed(*snakemake_on("conv_negatives"))
     check_completed(long, "conv_negatives")
     assert (Path(long.folder) / target("conv")).is_file(), "the other experiment's result is gone"
+
+
+def test_after_kill_9_of_snakemake_the_job_ends_and_the_next_snakemake_goes_on(long):
+    process = long.start(*snakemake_on("conv_dense"))
+    wait_for_epoch(long, "conv_dense", process)
+    script = script_of(process)
+    process.kill()
+    process.wait()
+    script.wait(timeout=30)  # nobody killed it: it saw that its Snakemake was gone
+    check_left(long, "conv_dense")
+    assert list((long.folder / ".snakemake/locks").iterdir()) != []
+    output = long.succeed(*snakemake_on("conv_dense"))
+    assert "unlocked; the Snakemake that locked it was killed" in output
+    check_completed(long, "conv_dense")

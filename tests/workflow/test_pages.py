@@ -61,6 +61,7 @@ def folder(request):
 @pytest.fixture(scope="module")
 def pages(folder):
     files = [folder / "index.html", folder / "errata.html", *sorted(folder.glob("ch*/report.html"))]
+    files += sorted(folder.glob("ch*/sweeps/*.html"))  # where sweeps were run
     assert len(files) > 2
     return files
 

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 import urllib.parse
 import zipfile
 from collections import Counter
@@ -103,9 +102,8 @@ def test_a_second_run_does_nothing_and_is_quick(smoke):
         return {path: path.stat().st_mtime_ns for path in files if path.is_file()}
 
     before = stamps()
-    started = time.monotonic()
-    output = smoke.project.succeed("-c2", "--configfile", "config/smoke.yaml")
-    assert time.monotonic() - started < 10
+    seconds, output = smoke.project.cpu_seconds("-c2", "--configfile", "config/smoke.yaml")
+    assert seconds < 10
     assert "Nothing to be done" in output
     assert stamps() == before
 

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from kerasbook.editions import EDITIONS
 from kerasbook.errors import KerasbookError
 from kerasbook.validation import Strict, nearest, read_yaml, validate
 
-EDITIONS = ("bundled", "book", "smoke")
 # What `load_dataset` gives for a kind follows from the kind alone; which files it is read from,
 # from their roles. A role that ends in * may be that of several files.
 ROLES: dict[str, tuple[set[str], ...]] = {

@@ -7,6 +7,7 @@ gathered when it is due, and the one-hot coding is the network's first layer (`o
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -211,32 +212,65 @@ class Generator:
     def __init__(
         self, model: Any, length: int, reshape: Callable[[Any, Any], Any] = tempered
     ) -> None:
-        import tensorflow as tf
-
         if length < 1:
             raise KerasbookError(f"length: found {length}, expected 1 or more.")
         self.model = model
         self.length = length
         self.reshape = reshape
-        # On a GPU Keras runs an LSTM by cuDNN, which XLA does not compile.
-        self._loop = tf.function(
-            self._write, jit_compile=not tf.config.list_physical_devices("GPU")
-        )
+        self._loop = self._compiled()
 
-    def _write(self, window: Any, diversities: Any, uniforms: Any) -> Any:
-        import tensorflow as tf
+    def _compiled(self) -> Callable[[Any, Any, Any], Any]:
+        """The loop as the backend compiles it."""
+        import keras
+
+        backend = keras.backend.backend()
+        if backend == "tensorflow":
+            import tensorflow as tf
+
+            # On a GPU Keras runs an LSTM by cuDNN, which XLA does not compile.
+            on_gpu = bool(tf.config.list_physical_devices("GPU"))
+            write = partial(self._write, partial(self.model, training=False))
+            return tf.function(write, jit_compile=not on_gpu)
+        if backend == "jax":
+            return self._with_jax()
+        return partial(self._write, partial(self.model, training=False))
+
+    def _with_jax(self) -> Callable[[Any, Any, Any], Any]:
+        import jax
+
+        def write(weights: Any, others: Any, *arguments: Any) -> Any:
+            def call(window: Any) -> Any:
+                return self.model.stateless_call(weights, others, window, training=False)[0]
+
+            return self._write(call, *arguments)
+
+        loop = jax.jit(write)
+
+        def run(*arguments: Any) -> Any:
+            variables = (self.model.trainable_variables, self.model.non_trainable_variables)
+            values = [[one.value for one in part] for part in variables]
+            with jax.enable_x64(True):  # the draws take doubles, as elsewhere
+                return loop(*values, *arguments)
+
+        return run
+
+    def _write(self, call: Callable[[Any], Any], window: Any, chosen: Any, uniforms: Any) -> Any:
+        """The texts (length, k), of starts (k, window), diversities (k, 1), draws (length, k)."""
+        from keras import ops
 
         def step(place: Any, window: Any, written: Any) -> tuple[Any, Any, Any]:
-            probabilities = tf.cast(self.model(window, training=False), tf.float64)
-            total = tf.cumsum(self.reshape(probabilities, diversities), axis=-1)
-            below = total <= uniforms[place][:, tf.newaxis] * total[:, -1:]
-            drawn = tf.reduce_sum(tf.cast(below, window.dtype), axis=-1)
-            window = tf.concat([window[:, 1:], drawn[:, tf.newaxis]], axis=1)
-            return place + 1, window, tf.tensor_scatter_nd_update(written, [[place]], [drawn])
+            probabilities = ops.cast(call(window), "float64")
+            total = ops.cumsum(self.reshape(probabilities, chosen), axis=-1)
+            drawn_at = ops.take(uniforms, place, axis=0)[:, None]
+            below = ops.less_equal(total, drawn_at * total[:, -1:])
+            drawn = ops.cast(ops.sum(ops.cast(below, "int32"), axis=-1), "int32")
+            window = ops.concatenate([window[:, 1:], drawn[:, None]], axis=1)
+            row = ops.reshape(place, (1, 1))
+            return place + 1, window, ops.scatter_update(written, row, drawn[None])
 
-        written = tf.zeros([self.length, window.shape[0]], window.dtype)
-        start = (tf.constant(0), window, written)
-        return tf.while_loop(lambda place, *_: place < self.length, step, start)[2]
+        written = ops.zeros((self.length, window.shape[0]), "int32")
+        begin = (ops.convert_to_tensor(0, "int32"), window, written)
+        return ops.while_loop(lambda place, *_: place < self.length, step, begin)[2]
 
     def __call__(
         self, starts: np.ndarray, diversities: Sequence[float] | np.ndarray, uniforms: np.ndarray
@@ -254,7 +288,8 @@ class Generator:
         Raises:
             KerasbookError: shapes that do not fit, or numbers out of range.
         """
-        import tensorflow as tf
+        import keras
+        from keras import ops
 
         starts, uniforms = np.asarray(starts), np.asarray(uniforms, np.float64)
         diversities = np.asarray(diversities, np.float64)
@@ -269,9 +304,8 @@ class Generator:
             raise KerasbookError(f"diversities: found {diversities}, expected numbers above 0.")
         if not ((uniforms >= 0) & (uniforms < 1)).all():
             raise KerasbookError("uniforms: found numbers outside of [0, 1), expected none.")
-        written = self._loop(
-            tf.constant(starts.astype(np.int32)),
-            tf.constant(diversities[:, np.newaxis]),
-            tf.constant(uniforms.T),
-        )
-        return written.numpy().T.astype(starts.dtype)
+        arguments = (starts.astype(np.int32), diversities[:, np.newaxis], uniforms.T)
+        if keras.backend.backend() != "jax":  # which would make doubles single here
+            arguments = tuple(map(ops.convert_to_tensor, arguments))
+        written = ops.convert_to_numpy(self._loop(*arguments))
+        return written.T.astype(starts.dtype)

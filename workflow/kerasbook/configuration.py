@@ -24,8 +24,9 @@ from pydantic import AfterValidator, Field, TypeAdapter, field_validator
 
 from kerasbook.errors import KerasbookError
 from kerasbook.files import write_text
-from kerasbook.provenance import shown_uri
-from kerasbook.tracking import DEFAULT_URI
+from kerasbook.provenance import is_served, shown_uri
+from kerasbook.store import DEFAULT_URI, FILES
+from kerasbook.sweeps import MOST_POINTS, Sweep, sweep_of
 from kerasbook.validation import Strict, nearest, read_yaml, retyped, validate
 
 WORKFLOW = Path(__file__).resolve().parents[1]
@@ -89,11 +90,22 @@ class Config(Strict):
     )
     tracking_uri: str | None = Field(
         None,
-        description="An MLflow tracking server. Without it the environment variable "
-        f"{TRACKING_VARIABLE}, and without that results/mlflow.db.",
+        description="Where runs go: the address of an MLflow tracking server, or of a database; "
+        f"`{FILES}` writes them beside the results, for `snakemake tracking_import`. Without it "
+        f"the environment variable {TRACKING_VARIABLE}, and without that results/mlflow.db.",
     )
     environment: Literal["cpu", "gpu"] = Field(
         "cpu", description="Which file of envs/ the rules use under `--sdm conda`."
+    )
+    require_gpu: bool = Field(
+        False,
+        description="Stop a training that can use a GPU where there is none, before it begins; "
+        "else it runs on the CPU.",
+    )
+    backend: Literal["tensorflow", "jax", "torch"] = Field(
+        "tensorflow",
+        description="What Keras computes with. The tutorial's own, and the one that the numbers "
+        "are judged with, is TensorFlow; another one is to be installed beside it.",
     )
     train_threads: int = Field(
         1, ge=1, le=256, description="Threads of one training. The same seed and threads give "
@@ -119,7 +131,7 @@ class Config(Strict):
     @field_validator("mirror")
     @classmethod
     def _folder_or_web_address(cls, value: str | None) -> str | None:
-        if value and "://" in value and not value.startswith(("http://", "https://")):
+        if value and "://" in value and not is_served(value):
             raise ValueError(
                 f"found '{shown_uri(value)}', expected a folder, or an address that starts with "
                 "http:// or https://."
@@ -129,11 +141,12 @@ class Config(Strict):
     @field_validator("tracking_uri")
     @classmethod
     def _database_or_server(cls, value: str | None) -> str | None:
-        known = ("http://", "https://", "sqlite:///", "postgresql", "mysql", "mssql")
-        if value and not value.startswith(known):
+        databases = ("sqlite:///", "postgresql", "mysql", "mssql")
+        if value and value != FILES and not is_served(value) and not value.startswith(databases):
             raise ValueError(
-                f"found '{shown_uri(value)}', expected an MLflow server (http://...) or a database "
-                "(sqlite:///results/mlflow.db); MLflow no longer tracks into plain folders."
+                f"found '{shown_uri(value)}', expected an MLflow server (http://...), a database "
+                f"(sqlite:///results/mlflow.db), or {FILES}; MLflow no longer tracks into plain "
+                "folders."
             )
         return value
 
@@ -183,6 +196,23 @@ class BaseExperiment(Strict):
         return self.model_dump(mode="json", exclude=names)
 
 
+class KerasExperiment(BaseExperiment):
+    """An experiment that trains with Keras: it can use a GPU, and another precision."""
+
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
+        "float32",
+        description="What the layers compute in; weights and answers stay float32. Half the "
+        "digits are faster on a GPU made for them.",
+    )
+
+    def settings(self) -> dict[str, Any]:
+        """As of every experiment; the usual precision is not told, as nothing depends on it."""
+        told = super().settings()
+        if told["precision"] == "float32":
+            del told["precision"]
+        return told
+
+
 class Fault(Strict):
     """A fault of the printed code, priced by two experiments that differ in it alone.
 
@@ -212,6 +242,47 @@ class Peer(Strict):
 
     value: float
     source: str
+
+
+class SweepEntry(Strict):
+    """Hyperparameters to try: every point of a grid, or points drawn at random."""
+
+    title: str = Field(min_length=1, description="A few words for its page.")
+    of: Name = Field(description="The experiment of this file that every point starts from.")
+    space: dict[str, Any] = Field(
+        min_length=1,
+        description="Key of the experiment (optimizer.learning_rate, layers.0.filters): its "
+        "values. A list of them, or, where they need names, {choice: {name: value}}; with `draws` "
+        "also {uniform: [low, high]}, {log_uniform: [low, high]}, {integers: [low, high]} or "
+        "{log_integers: [low, high]}, bounds included.",
+    )
+    fixed: dict[str, Any] = Field(
+        {}, description="Keys that have another value than in the experiment, at every point."
+    )
+    draws: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_POINTS,
+        description="How many points are drawn at random; without it, every point of the grid.",
+    )
+    seed: Seed = Field(1, description="Of the draws.")
+    seeds: Seeds = Field([1], description="Each point is run once with each of these.")
+    metric: str = Field(min_length=1, description="The number that a point is judged by.")
+    better: Literal["more", "less"] = Field(description="What of that number is better.")
+    held_out: str | None = Field(
+        None,
+        description="A number of the same kind on rows that had no part in choosing a point, such "
+        "as test_loss where the metric is val_loss.",
+    )
+    minutes: int = Field(
+        10,
+        ge=1,
+        le=10_080,
+        description="What a run takes at most: a cluster's allocations are as long as their runs.",
+    )
+    editions: dict[Edition, dict[str, Any]] = Field(
+        {}, description="Values of these keys that hold in one edition alone."
+    )
 
 
 class TaskValues(Strict):
@@ -269,16 +340,26 @@ class ChapterFile(Strict):
     peers: dict[str, Peer] = Field(
         {}, description="Metric, or experiment.metric@epoch: a figure that others report."
     )
+    sweeps: dict[Name, SweepEntry] = Field(
+        {}, description="Hyperparameters to try; `snakemake chNN_sweeps` runs them."
+    )
 
 
 class Chapter:
-    """One chapter: its room, its file, and its experiments in one edition."""
+    """One chapter: its room, its file, and its experiments and sweeps in one edition."""
 
-    def __init__(self, slug: str, file: ChapterFile, experiments: dict[str, BaseExperiment]):
+    def __init__(
+        self,
+        slug: str,
+        file: ChapterFile,
+        experiments: dict[str, BaseExperiment],
+        sweeps: dict[str, Sweep] | None = None,
+    ):
         self.slug = slug
         self.id = slug.split("_", 1)[0]
         self.file = file
         self.experiments = experiments
+        self.sweeps = sweeps or {}
 
     def needs(self, experiment: str) -> list[str]:
         """The data sets that an experiment cannot be run without."""
@@ -367,6 +448,26 @@ def _model_for(entry: Mapping[str, Any], models: dict, where: str) -> type[BaseE
     raise KerasbookError(f"{where}.task: found {found}, expected one of: {', '.join(models)}.")
 
 
+def _load_sweeps(path: Path, file: ChapterFile, models: dict, edition: str) -> dict[str, Sweep]:
+    """The chapter's sweeps in one edition, every point checked."""
+    sweeps = {}
+    for name, entry in file.sweeps.items():
+        where = f"{path}: sweeps.{name}"
+        own = entry.editions.get(edition, {})
+        if own:
+            values = entry.model_dump(exclude={"editions"}) | own
+            entry = validate(SweepEntry, values, f"{where} (editions.{edition})")
+        if entry.of not in file.experiments:
+            raise KerasbookError(
+                f"{where}.of: found '{entry.of}'{nearest(entry.of, list(file.experiments))}, "
+                "expected an experiment of this file."
+            )
+        base = file.experiments[entry.of]
+        model = _model_for(base, models, f"{path}: experiments.{entry.of}")
+        sweeps[name] = sweep_of(name, entry, merged(file, base, edition), model, where)
+    return sweeps
+
+
 def load_chapter(chapter: str, edition: str, folder: Path | None = None) -> Chapter:
     """Read `config/chapters/<chapter>.yaml` and check each experiment.
 
@@ -411,7 +512,7 @@ def load_chapter(chapter: str, edition: str, folder: Path | None = None) -> Chap
                 f"{path}: facts.{row}: found '{name}'{nearest(name, sorted(used))}, expected a "
                 f"data set of this file's experiments: {', '.join(sorted(used))}."
             )
-    return Chapter(slug, file, experiments)
+    return Chapter(slug, file, experiments, _load_sweeps(path, file, models, edition))
 
 
 class Settings:
@@ -428,12 +529,11 @@ class Settings:
         return entry.seeds_to_run(self.config.seeds)
 
     def data_needed(self, catalogue: Any) -> list[str]:
-        """The data sets that the selected chapters stand on in this edition, each once."""
-        named = [
-            name
-            for chapter in self.selected
-            for experiment in self.chapters[chapter].experiments
-            for name in self.chapters[chapter].needs(experiment)
+        """The data sets that the selected chapters and their sweeps stand on, each once."""
+        chapters = [self.chapters[chapter] for chapter in self.selected]
+        named = [name for one in chapters for key in one.experiments for name in one.needs(key)]
+        named += [
+            name for one in chapters for sweep in one.sweeps.values() for name in sweep.needs()
         ]
         edition = self.config.edition
         return list(dict.fromkeys(catalogue.resolve(name, edition) for name in named))
@@ -518,6 +618,10 @@ def load_settings(values: dict[str, Any], source: str = "config/config.yaml") ->
             where = f"config/chapters/{chapter}.yaml: experiments.{name}"
             _check_data(where, experiment, catalogue)
             _check_start(where, experiment, entry.experiments)
+        for name, sweep in entry.sweeps.items():
+            for point in sweep.points.values():
+                where = f"config/chapters/{chapter}.yaml: sweeps.{name}"
+                _check_data(where, point.experiment, catalogue)
     return Settings(config, chapters, sorted(set(wanted)))
 
 

@@ -24,10 +24,14 @@ def order(n: int, seed: Seed | None, epoch: int) -> np.ndarray:
     return np.random.default_rng(_entropy(seed, epoch)).permutation(n)
 
 
+def seed_states(model: Any) -> list[Any]:
+    """The variables from which the model's layers draw."""
+    return [one for one in model.variables if one.name == "seed_generator_state"]
+
+
 def reseed(model: Any, seed: Seed, epoch: int) -> None:
     """Set what the model's layers draw in an epoch: the states of their seed generators."""
-    states = [one for one in model.variables if one.name == "seed_generator_state"]
-    for place, state in enumerate(states):
+    for place, state in enumerate(seed_states(model)):
         # Apart from the orders', which have one number fewer.
         drawn = np.random.SeedSequence(_entropy(seed, epoch, place)).generate_state(2)
         state.assign(drawn.astype(state.dtype))

@@ -29,6 +29,20 @@ class SeedRun:
     settings: dict[str, Any]
 
 
+def seed_run(
+    record_file: str,
+    history_file: str,
+    predictions_file: str,
+    data: dict[str, np.ndarray],
+    settings: dict[str, Any],
+) -> SeedRun:
+    """One run, read from the files that its train step left."""
+    record = read_json(record_file)
+    epochs, history = read_history(history_file)
+    predictions = load_npz(predictions_file)
+    return SeedRun(record["seed"], record, epochs, history, predictions, data, settings)
+
+
 def history_metrics(epochs: np.ndarray, history: dict[str, np.ndarray]) -> dict[str, float]:
     """A history under the ledger's names: `loss@1`, `loss@2`, ..."""
     return {
@@ -75,26 +89,17 @@ def evaluate(
     runs: dict[int, str] = {}
     times: dict[int, dict[str, float]] = {}
     with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as open_run:
-        triples = zip(
+        files = zip(
             snakemake.input.records,
             snakemake.input.histories,
             snakemake.input.predictions,
             strict=True,
         )
-        for record_file, history_file, predictions_file in triples:
-            record = read_json(record_file)
-            epochs, history = read_history(history_file)
-            run = SeedRun(
-                record["seed"],
-                record,
-                epochs,
-                history,
-                load_npz(predictions_file),
-                data,
-                step.settings,
-            )
+        for of_seed in files:
+            run = seed_run(*of_seed, data, step.settings)
+            record = run.record
             final = metrics_of(run)
-            per_seed[run.seed] = {**final, **history_metrics(epochs, history)}
+            per_seed[run.seed] = {**final, **history_metrics(run.epochs, run.history)}
             runs[run.seed] = record["run_id"]
             times[run.seed] = {"fit_ms": record["seconds"] * 1000, **record.get("times", {})}
             numbers = {key: one for key, one in final.items() if not isinstance(one, str)}
@@ -112,8 +117,7 @@ def evaluate(
         spread = {f"{key}_mean": one["mean"] for key, one in short.items()}
         spread |= {f"{key}_sd": one["sd"] for key, one in short.items() if one["sd"] is not None}
         open_run.metrics(spread)
-        parent = open_run.client.get_run(open_run.id).data.tags["mlflow.parentRunId"]
-        add_results(open_run, parent, spread)
+        add_results(open_run, None, spread)
         write_json(
             snakemake.output.metrics,
             # A run that diverged has null where another has a number.

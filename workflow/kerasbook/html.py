@@ -144,6 +144,11 @@ def format_bytes(count: float | None) -> str:
     raise AssertionError("unreachable")
 
 
+def format_count(number: int, noun: str) -> str:
+    """How many of something: `1 seed`, `3 seeds`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _grouped(value: float | None) -> str:
     """A count with a narrow space between thousands."""
     return "–" if value is None else f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
@@ -720,6 +725,55 @@ def render_errata(errata: Mapping, folder: Path) -> str:
         rows=[_erratum_view(row) for row in errata["rows"]],
     )
     return _within_bounds(html, "errata.html", {"errata": len(picture.encode("utf-8"))})
+
+
+# Rows of a sweep's table; what is more stands in its file.
+MOST_POINTS_SHOWN = 600
+
+
+def _point_views(sweep: Mapping, points: list[Mapping]) -> list[dict]:
+    """The best points with their numbers as text."""
+    return [
+        {
+            "rank": point["rank"],
+            "values": [
+                format_number(one) if _is_number(one) else str(one)
+                for one in (point["values"][key] for key in sweep["keys"])
+            ],
+            "metric": format_measured(point["metric"], point["sd"]),
+            "held_out": format_number(point["held_out"]),
+            "seconds": format_number(point["seconds"], 3),
+            "name": point["name"],
+            "record": quote(point["record"]),
+        }
+        for point in points[:MOST_POINTS_SHOWN]
+    ]
+
+
+def render_sweep(sweep: Mapping, folder: Path) -> str:
+    """The page of a sweep.
+
+    Args:
+        sweep: the data of the page, as `workflow/scripts/sweep_page.py` makes it.
+        folder: what the files of the figures are relative to.
+
+    Raises:
+        KerasbookError: as `render_chapter`.
+    """
+    figures = _figures(sweep, Path(folder))
+    points = sweep["points"]
+    html = _page(
+        "sweep.html",
+        sweep=sweep,
+        banner=_banner(sweep),
+        figures=figures,
+        best=sweep["best"],
+        rows=_point_views(sweep, points),
+        numeric={
+            key: all(_is_number(one["values"][key]) for one in points) for key in sweep["keys"]
+        },
+    )
+    return _within_bounds(html, sweep["slug"], _sizes(figures))
 
 
 def render_index(index: Mapping, folder: Path) -> str:

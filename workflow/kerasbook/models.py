@@ -1,39 +1,104 @@
 """Keras models built from the layers of a YAML file."""
 
+import contextlib
+import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kerasbook import devices
+from kerasbook.errors import KerasbookError
 
-def set_up_keras(threads: int) -> Any:
+BACKEND = "KERAS_BACKEND"
+# Keras imports them where they are installed, for what no network here does: wrappers for
+# scikit-learn, galleries of pictures, fitting on data frames. They take as long as all the rest
+# of Keras without its backend, and more.
+OPTIONAL = ("matplotlib", "pandas", "sklearn")
+
+
+@contextlib.contextmanager
+def _without(packages: Sequence[str]) -> Iterator[None]:
+    """Let packages that were not imported yet be missing for a while."""
+    hidden = [name for name in packages if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+def set_up(step: Any) -> Any:
+    """Import Keras as a job wants it: its threads, its GPU, its precision; return Keras.
+
+    Raises:
+        KerasbookError: the backend is not installed, or a GPU is required and there is none.
+    """
+    return set_up_keras(step.threads, step.gpu, step.settings.get("precision", "float32"))
+
+
+def set_up_keras(threads: int, gpu: int = 0, precision: str = "float32") -> Any:
     """Import Keras with its backend held to `threads` threads, and return it.
 
-    Called before anything else touches TensorFlow, whose thread pools are fixed at first use.
+    Called before anything else touches the backend, whose thread pools and devices are fixed at
+    first use. A GPU's memory is taken as it is needed.
+
+    Args:
+        gpu: how many the job asked for; see `kerasbook.devices`.
+        precision: what layers compute in, a dtype policy of Keras.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-        import tensorflow as tf
+    backend = os.environ.setdefault(BACKEND, "tensorflow")
+    if importlib.util.find_spec(backend) is None:
+        raise KerasbookError(
+            f"backend: found no package {backend} installed, expected it; install it beside the "
+            f"others (`pip install {backend}`) or set backend: tensorflow."
+        )
+    devices.claim()
+    if backend == "tensorflow":
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+        with _without(OPTIONAL):  # it imports Keras
+            import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
-    import keras
+        for one in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(one, True)
+    elif backend == "jax":
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        # Read as JAX makes its pool of threads.
+        os.environ.setdefault("NPROC", str(threads))
+        if threads == 1:
+            os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+    else:
+        import torch
 
+        torch.set_num_threads(threads)
+    with _without(OPTIONAL):
+        import keras
+
+    keras.config.set_dtype_policy(precision)
+    devices.require(backend, gpu)
+    devices.watch()
     return keras
+
+
+def need_tensorflow(task: str, instead: str) -> None:
+    """Stop what differentiates with TensorFlow itself where Keras computes with something else.
+
+    Raises:
+        KerasbookError: the backend is another one.
+    """
+    backend = os.environ.get(BACKEND, "tensorflow")
+    if backend != "tensorflow":
+        raise KerasbookError(f"backend: found {backend}, expected tensorflow for {task}; {instead}")
 
 
 def device_name() -> str:
     """`gpu` and its name where Keras's backend trains on one, else `cpu`."""
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        return "cpu"
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return "cpu"
-    details = tf.config.experimental.get_device_details(gpus[0])
-    return f"gpu: {details.get('device_name', gpus[0].name)}"
+    name = devices.name_of(os.environ.get(BACKEND, "tensorflow"))
+    return "cpu" if name is None else f"gpu: {name}"
 
 
 def _layer(keras: Any, entry: Mapping[str, Any]) -> Any:
@@ -63,7 +128,9 @@ def build(
     """
     import keras
 
-    stack = [_layer(keras, entry) for entry in (*layers, output)]
+    stack = [_layer(keras, entry) for entry in layers]
+    # In mixed precision the answers, and with them the loss, are still of single precision.
+    stack.append(_layer(keras, {**output, "dtype": "float32"}))
     return keras.Sequential([keras.Input(tuple(input_shape)), *stack])
 
 
@@ -100,8 +167,6 @@ def first_kernel(model_file: str) -> Any:
 
     import h5py
     import numpy as np
-
-    from kerasbook.errors import KerasbookError
 
     with zipfile.ZipFile(model_file) as archive:
         stored = io.BytesIO(archive.read("model.weights.h5"))

@@ -6,13 +6,15 @@ Rules ask this module, so that a path is written down once and tested without Sn
 import ast
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from kerasbook.catalogue import Catalogue
-from kerasbook.configuration import Chapter, Settings
+from kerasbook.configuration import BaseExperiment, Chapter, KerasExperiment, Settings
+from kerasbook.editions import configfile
+from kerasbook.sweeps import PATTERN, Sweep
 from kerasbook.verdicts import Row, read_ledger
 
 WORKFLOW = Path("workflow")
@@ -53,10 +55,26 @@ def code_of(script: Path) -> tuple[str, ...]:
     return tuple(sorted(str(file) for file in seen if file != script))
 
 
+def code_of_point(chapter: str) -> tuple[str, ...]:
+    """The files that the job of a sweep's point runs: the chapter's scripts, what those import.
+
+    Args:
+        chapter: its slug.
+    """
+    room = WORKFLOW / "chapters" / chapter
+    scripts = [room / "train.py", room / "evaluate.py"]
+    files = {str(one) for one in scripts}.union(*map(code_of, scripts))
+    return tuple(sorted(files.union(code_of(WORKFLOW / "scripts" / "sweep_point.py"))))
+
+
 def _without(
     chapters: Mapping[str, Chapter], missing: Mapping[str, str]
 ) -> tuple[dict[str, Chapter], dict[str, dict[str, str]]]:
-    """Chapters less the experiments whose data is missing; chapter -> experiment -> why."""
+    """Chapters less the experiments and sweeps whose data is missing; and why.
+
+    Returns:
+        The chapters, and chapter -> experiment -> why it was left out.
+    """
     kept, absent = {}, {}
     for name, entry in chapters.items():
         why = {}
@@ -65,7 +83,10 @@ def _without(
             if reasons:
                 why[experiment] = "; ".join(reasons)
         left = {key: one for key, one in entry.experiments.items() if key not in why}
-        kept[name] = Chapter(entry.slug, entry.file, left)
+        sweeps = {
+            key: one for key, one in entry.sweeps.items() if missing.keys().isdisjoint(one.needs())
+        }
+        kept[name] = Chapter(entry.slug, entry.file, left, sweeps)
         absent[name] = why
     return kept, absent
 
@@ -88,13 +109,14 @@ class Plan:
         self.chapters, self.absent = _without(settings.chapters, self.missing)
         self.selected = [one for one in settings.selected if self.chapters[one].experiments]
         self.edition = settings.config.edition
-        # What a rule that trains with Keras asks for: a GPU where the environment can use one.
-        self.gpus = 1 if settings.config.environment == "gpu" else 0
         self.results = f"results/{self.edition}"
         self.tracking = f"{self.results}/tracking.json"
+        self.journals = f"{self.results}/journal"
         self.chapter_results = f"{self.results}/{{chapter}}"
         self.experiment = f"{self.chapter_results}/{{experiment}}"
         self.run = f"{self.experiment}/seed{{seed}}"
+        self.sweep = f"{self.chapter_results}/sweeps/{{sweep}}"
+        self.point = f"{self.sweep}/{PATTERN}/seed{{seed}}.json"
         self.processed = f"data/processed/{self.edition}/{{chapter}}/{{dataset}}"
         self.logs = f"logs/{self.edition}/{{chapter}}"
         self.benchmarks = f"{self.chapter_results}/benchmarks"
@@ -108,6 +130,13 @@ class Plan:
     def chapter(self, slug: str) -> Chapter:
         """The chapter of an id (ch07) or a slug."""
         return self.chapters[slug.split("_", 1)[0]]
+
+    def _experiment(self, wildcards: Any) -> BaseExperiment:
+        """The experiment of a job, or the point of a sweep that it runs."""
+        if hasattr(wildcards, "point"):
+            sweep = self.sweep_of(wildcards)
+            return sweep.points[wildcards.point].experiment
+        return self.chapter(wildcards.chapter).experiments[wildcards.experiment]
 
     def code(self, step: str) -> Any:
         """An input function: the library's files that the chapter's script of a step imports."""
@@ -130,13 +159,13 @@ class Plan:
 
     def data_of(self, wildcards: Any) -> dict[str, str]:
         """The processed data of an experiment: `data` (arrays) and `about` (digest, facts)."""
-        experiment = self.chapter(wildcards.chapter).experiments[wildcards.experiment]
+        experiment = self._experiment(wildcards)
         stem = self.processed.format(chapter=wildcards.chapter, dataset=experiment.dataset)
         return {"data": f"{stem}.npz", "about": f"{stem}.json"}
 
     def raw_of(self, wildcards: Any) -> list[str]:
         """The files that an experiment's runs read as they are; none for a bundled data set."""
-        experiment = self.chapter(wildcards.chapter).experiments[wildcards.experiment]
+        experiment = self._experiment(wildcards)
         return [file for name in experiment.raw_data() for file in self._downloads(name)]
 
     def raw_records_of(self, wildcards: Any) -> list[str]:
@@ -160,7 +189,21 @@ class Plan:
 
     def settings_of(self, wildcards: Any) -> dict[str, Any]:
         """What an experiment's numbers depend on, as plain values."""
-        return self.chapter(wildcards.chapter).experiments[wildcards.experiment].settings()
+        return self._settings(self._experiment(wildcards))
+
+    def _settings(self, experiment: BaseExperiment) -> dict[str, Any]:
+        """An experiment's settings, and the backend of Keras where it is not the usual one."""
+        backend = self.settings.config.backend
+        if backend == "tensorflow" or not isinstance(experiment, KerasExperiment):
+            return experiment.settings()
+        return {**experiment.settings(), "backend": backend}
+
+    def gpu_of(self, wildcards: Any) -> int:
+        """The GPUs that a training asks for: one if it can use it and the environment has it."""
+        experiment = self._experiment(wildcards)
+        config = self.settings.config
+        wanted = config.environment == "gpu" or config.require_gpu
+        return int(wanted and isinstance(experiment, KerasExperiment))
 
     def labels_of(self, wildcards: Any) -> dict[str, str]:
         """How an experiment is called."""
@@ -179,6 +222,52 @@ class Plan:
         folders = [self.run.format(**of, seed=seed) for seed in seeds]
         return {key: [f"{folder}/{name}" for folder in folders] for key, name in names.items()}
 
+    # ------------------------------------------------------------------------------- sweeps
+
+    def sweep_of(self, wildcards: Any) -> Sweep:
+        """The sweep of a job."""
+        return self.chapter(wildcards.chapter).sweeps[wildcards.sweep]
+
+    def values_of(self, wildcards: Any) -> dict[str, Any]:
+        """What a sweep chose for a point, as it is shown."""
+        return dict(self.sweep_of(wildcards).points[wildcards.point].values)
+
+    def code_of_point(self, wildcards: Any) -> list[str]:
+        """The files that a point's job runs; see the function."""
+        return list(code_of_point(wildcards.chapter))
+
+    def points_of(self, wildcards: Any) -> list[str]:
+        """What the runs of a sweep's points wrote."""
+        sweep = self.sweep_of(wildcards)
+        folder = self.sweep.format(chapter=wildcards.chapter, sweep=wildcards.sweep)
+        return [
+            f"{folder}/{point}/seed{seed}.json"
+            for point in sweep.space.instance_patterns
+            for seed in sweep.entry.seeds
+        ]
+
+    def sweep_targets(self, chapters: Iterable[str]) -> list[str]:
+        """The pages of the sweeps of some chapters."""
+        return [
+            self.sweep.format(chapter=self.chapters[one].slug, sweep=name) + ".html"
+            for one in chapters
+            for name in self.chapters[one].sweeps
+        ]
+
+    def sweeps_table(self, chapter: str) -> list[dict[str, Any]]:
+        """What a chapter's page says of its sweeps, which may not have been run yet."""
+        return [
+            {
+                "name": name,
+                "title": one.entry.title,
+                "of": one.entry.of,
+                "keys": [key.name for key in one.keys],
+                "n_runs": len(one.points) * len(one.entry.seeds),
+                "target": f"{self.sweep.format(chapter=chapter, sweep=name)}.html",
+            }
+            for name, one in self.chapter(chapter).sweeps.items()
+        ]
+
     def experiments_table(self, chapter: str) -> dict[str, dict[str, Any]]:
         """Each experiment of a chapter: its labels, settings, seeds and printed seed."""
         entry = self.chapter(chapter)
@@ -186,7 +275,7 @@ class Plan:
             name: {
                 "title": one.title,
                 "variant": one.variant,
-                "settings": one.settings(),
+                "settings": self._settings(one),
                 "seeds": self.settings.seeds(chapter, name),
                 "printed_seed": one.printed_seed,
             }
@@ -323,12 +412,12 @@ class Plan:
         from kerasbook.configuration import Config
         from kerasbook.validation import read_yaml
 
-        file = "" if self.edition == "bundled" else f"config/{self.edition}.yaml"
+        file = configfile(self.edition)
         usual = Config.model_validate(read_yaml(Path(file)) if file else {})
         ours = self.settings.config
         changed = [
             f"{key}={json.dumps(value).replace(' ', '')}"
-            for key in ("seeds", "train_threads")
+            for key in ("seeds", "train_threads", "backend")
             if (value := getattr(ours, key)) != getattr(usual, key)
         ]
         options = ["-c2"]
@@ -349,7 +438,7 @@ class Plan:
             return next(iter(absent.values()))
         return absent.get(answer)
 
-    def reasons(self) -> dict[str, str]:
+    def lacking(self) -> dict[str, str]:
         """Id -> why, of the ledger's numbers that cannot be produced for want of data."""
         if not self.missing:
             return {}
@@ -357,13 +446,40 @@ class Plan:
         told = {row.id: self.reason_of(row) for row in ledger}
         return {name: why for name, why in told.items() if why}
 
-    def tracking_tree(self) -> dict[str, dict[str, dict[str, str]]]:
-        """Slug -> experiment -> tags, for the tracking store; `data` holds the downloads."""
+    def reasons(self) -> dict[str, str]:
+        """Id -> why, of the ledger's numbers that are not judged here."""
+        backend = self.settings.config.backend
+        if backend == "tensorflow":
+            return self.lacking()
+        why = f"trained with {backend}: the printed numbers are judged with TensorFlow"
+        return {row.id: why for row in self._trained_with_keras()} | self.lacking()
+
+    def _trained_with_keras(self) -> Iterator[Row]:
+        for row in read_ledger(Path("config/published.tsv")):
+            if row.chapter not in self.settings.selected:
+                continue
+            chapter = self.chapters[row.chapter]
+            name = chapter.file.answers.get(row.name, row.name).partition(".")[0]
+            if isinstance(chapter.experiments.get(name), KerasExperiment):
+                yield row
+
+    def tracking_tree(
+        self, sweeps: Iterable[tuple[str, str]] = ()
+    ) -> dict[str, dict[str, dict[str, str]]]:
+        """Slug -> experiment -> tags, for the tracking store; `data` holds the downloads.
+
+        Args:
+            sweeps: slug and name of those that are run, so that the others leave no empty run.
+        """
         data: dict[str, dict[str, dict[str, str]]] = {"data": {}} if self.edition == "book" else {}
-        return data | {
+        tree = data | {
             entry.slug: {
                 name: self.labels_of(SimpleNamespace(chapter=entry.slug, experiment=name))
                 for name in entry.experiments
             }
             for entry in self.chapters.values()
         }
+        for slug, name in sweeps:
+            title = self.chapter(slug).sweeps[name].entry.title
+            tree[slug][f"sweeps/{name}"] = {"title": title}
+        return tree

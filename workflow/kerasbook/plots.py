@@ -382,7 +382,7 @@ def image_grid(
     return figure
 
 
-def _dots(axes: Axes, points: np.ndarray, colour: str, size: float, cap: str, label: str) -> None:
+def dots(axes: Axes, points: np.ndarray, colour: str, size: float, cap: str, label: str) -> None:
     """Points as one path of strokes without length, a tenth of the bytes of markers."""
     vertices = np.repeat(np.asarray(points, dtype=float), 2, axis=0)
     codes = np.tile([Outline.MOVETO, Outline.LINETO], len(points))
@@ -406,7 +406,7 @@ def _dots(axes: Axes, points: np.ndarray, colour: str, size: float, cap: str, la
 def _draw_classes(axes: Axes, x: np.ndarray, y: np.ndarray | None, size: float, names) -> None:
     x = np.asarray(x, dtype=float)
     if y is None:
-        _dots(axes, x, BLUE, size, "round", "rows")
+        dots(axes, x, BLUE, size, "round", "rows")
         return
     y = np.asarray(y).ravel()
     for index, value in enumerate(np.unique(y)):
@@ -414,7 +414,7 @@ def _draw_classes(axes: Axes, x: np.ndarray, y: np.ndarray | None, size: float, 
         cap = ("round", "projecting")[index % 2]
         colour = (ORANGE, BLUE, GREEN, PURPLE)[index % 4]
         # A square of the same width looks larger than the disc.
-        _dots(axes, x[y == value], colour, size * (0.85 if index % 2 else 1.0), cap, name)
+        dots(axes, x[y == value], colour, size * (0.85 if index % 2 else 1.0), cap, name)
 
 
 @styled
@@ -636,7 +636,7 @@ def _rounded(text: str) -> str:
 def _short_path(d: str) -> str:
     """Path data with two decimals and no space that the grammar does not need."""
     d = " ".join(_rounded(d).split())
-    # A stroke without length is a dot; see `_dots`.
+    # A stroke without length is a dot; see `dots`.
     d = re.sub(r"M (\S+ \S+) L \1(?= M|$)", r"M \1 h 0", d)
     return re.sub(r" ?([A-Za-z]) ?", r"\1", d)
 

@@ -11,10 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from kerasbook.journal import RUN_TAG, is_own
+
 PACKAGES = (
     "snakemake", "mlflow", "keras", "tensorflow-cpu", "tensorflow", "numpy", "pandas",
     "scikit-learn", "scipy", "numba", "matplotlib", "pytensor", "gensim",
 )  # fmt: skip
+# Keras's other backends make numbers where one is chosen, and nowhere else.
+BACKENDS = {"jax": ("jax", "jaxlib"), "torch": ("torch",)}
 # As Linux names them, of Intel's, AMD's and ARM's.
 VECTOR_INSTRUCTIONS = (
     "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8",
@@ -44,6 +48,11 @@ def shown_uri(uri: str) -> str:
     return split_login(uri)[0]
 
 
+def is_served(uri: str) -> bool:
+    """Whether an address is a server's, not that of a database or a folder."""
+    return uri.startswith(("http://", "https://"))
+
+
 def without_login(text: str, uri: str) -> str:
     """A text that others wrote about `uri`, without the name and password that are in it."""
     match = LOGIN.match(uri)
@@ -61,12 +70,16 @@ def without_login(text: str, uri: str) -> str:
 def run_page(uri: str, experiment_id: str, run_id: str = "") -> str | None:
     """The address of a run, or of its experiment, in the UI of a served store; None for a file.
 
-    Name and password are left out.
+    A run that began before the store had it has the id of its journal, by which the page of the
+    experiment finds it. Name and password are left out.
     """
     shown = shown_uri(uri).rstrip("/")
-    if not shown.startswith(("http://", "https://")):
+    if not is_served(shown):
         return None
     page = f"{shown}/#/experiments/{quote(experiment_id, safe='')}"
+    if is_own(run_id):
+        query = quote(f"tags.`{RUN_TAG}` = '{run_id}'", safe="")
+        return f"{page}/runs?searchFilter={query}"
     return f"{page}/runs/{quote(run_id, safe='')}" if run_id else page
 
 
@@ -100,7 +113,7 @@ def commit() -> tuple[str | None, bool]:
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that make the numbers."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *BACKENDS.get(os.environ.get("KERAS_BACKEND", ""), ())):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

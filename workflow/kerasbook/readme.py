@@ -113,18 +113,19 @@ def section(snapshot: "Snapshot") -> str:
     return "\n".join(lines)
 
 
-def replaced(text: str, new: str) -> str:
-    """The README with its results replaced.
+def replaced(path: Path, new: str, begin: str = BEGIN, end: str = END) -> str:
+    """A text file with what stands between its two marks replaced, marks and all.
 
     Raises:
         KerasbookError: the marks are not there, once each and in order.
     """
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end or BEGIN in tail or END in tail:
+    text = path.read_text(encoding="utf-8")
+    head, found, rest = text.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed or begin in tail or end in tail:
         raise KerasbookError(
-            f"README.md: found no single pair of the lines '{BEGIN}' and '{END}', expected them "
-            "around the results. Restore them with git checkout README.md."
+            f"{path.name}: found no single pair of the lines '{begin}' and '{end}', expected them "
+            f"around what is written there. Restore them with git checkout {path.name}."
         )
     return head + new + tail
 
@@ -143,6 +144,6 @@ def write(project: Path, snapshot: "Snapshot") -> None:
         KerasbookError: the README lacks its marks.
     """
     readme = project / "README.md"
-    text = replaced(readme.read_text(encoding="utf-8"), section(snapshot))
+    text = replaced(readme, section(snapshot))
     draw(snapshot, project / PICTURE)
     write_text(readme, text)

@@ -9,13 +9,18 @@ from typing import Any
 from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json
 
+# Below the results folder of an edition.
+TRAININGS = "*/*/seed*/train.json"
+POINTS = "*/sweeps/*/point_*/seed*.json"
+
 
 @dataclass(frozen=True)
 class Record:
     """One run: which step it was, what its record says, and where that stands.
 
     `file` is relative to the results folder. `origin` is what the run said of its code, data
-    and machine (`tracking.Run.record`); results of an earlier version lack it.
+    and machine (`tracking.Run.record`); results of an earlier version lack it. Of a sweep's point
+    the stage is `point`, and the name that of the sweep and its own.
     """
 
     run_id: str
@@ -32,6 +37,8 @@ class Record:
 
     @property
     def rule(self) -> str:
+        if self.stage == "point":
+            return "sweep_point"
         return f"{self.chapter.split('_', 1)[0]}_{self.stage}"
 
 
@@ -55,20 +62,25 @@ def _mapping(file: Path) -> Mapping[str, Any]:
 
 
 def _all(folder: Path) -> Iterator[Record]:
-    def record(file: Path, content: Any, run_id: str, stage: str, name: str = "") -> Record:
+    def record(
+        file: Path, content: Any, run_id: str, stage: str, name: str = "", seed: str = ""
+    ) -> Record:
         if not isinstance(content, Mapping) or not isinstance(content.get(run_id), str):
             raise KerasbookError(
                 f"{file}: found no '{run_id}', expected the record of a run. Delete the file and "
                 "run snakemake again."
             )
         path = file.relative_to(folder)
-        seed = int(path.parts[2].removeprefix("seed")) if stage == "train" else None
+        number = int(seed.removeprefix("seed")) if seed else None
         return Record(
-            content[run_id], stage, path.parts[0], name, seed, path.as_posix(), content
+            content[run_id], stage, path.parts[0], name, number, path.as_posix(), content
         )  # fmt: skip
 
-    for file in sorted(folder.glob("*/*/seed*/train.json")):
-        yield record(file, read_json(file), "run_id", "train", file.parts[-3])
+    for file in sorted(folder.glob(TRAININGS)):
+        yield record(file, read_json(file), "run_id", "train", file.parts[-3], file.parts[-2])
+    for file in sorted(folder.glob(POINTS)):
+        name = f"sweeps/{file.parts[-3]} {file.parts[-2]}"
+        yield record(file, read_json(file), "run_id", "point", name, file.stem)
     for file in sorted(folder.glob("*/*/evaluate.json")):
         yield record(file, read_json(file), "evaluate_run_id", "evaluate", file.parts[-2])
     for file in sorted(folder.glob("*/data.json")):

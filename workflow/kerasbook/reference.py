@@ -73,29 +73,41 @@ class Run:
         return self.chapter, self.experiment, self.seed
 
 
+def records_of(results: Path, page: Mapping[str, Any]) -> Iterator[tuple[dict, int, dict]]:
+    """Experiment, seed and record of each run that a chapter's page shows.
+
+    Raises:
+        KerasbookError: a record is missing or broken.
+    """
+    for experiment in page["experiments"]:
+        folder = results / page["slug"] / experiment["name"]
+        for seed in experiment["seeds"]:
+            yield experiment, seed, read_json(folder / f"seed{seed}" / "train.json")
+
+
 def runs_of(results: Path, page: Mapping[str, Any]) -> Iterator[Run]:
     """The runs that a chapter's page shows, as its folder has them.
 
     Raises:
         KerasbookError: a file of them is missing or broken.
     """
-    for experiment in page["experiments"]:
-        folder = results / page["slug"] / experiment["name"]
-        metrics = read_json(folder / "metrics.json")["seeds"]
-        for seed in experiment["seeds"]:
-            record = read_json(folder / f"seed{seed}" / "train.json")
-            values = metrics[str(seed)]
-            yield Run(
-                page["chapter"],
-                experiment["name"],
-                seed,
-                record["threads"],
-                round(record["seconds"], 2),
-                round(record["peak_memory_mb"], 1),
-                digest(experiment["settings"])[:16],
-                digest(values),
-                {key: value for key, value in values.items() if "@" not in key},
-            )
+    metrics = {
+        one["name"]: read_json(results / page["slug"] / one["name"] / "metrics.json")["seeds"]
+        for one in page["experiments"]
+    }
+    for experiment, seed, record in records_of(results, page):
+        values = metrics[experiment["name"]][str(seed)]
+        yield Run(
+            page["chapter"],
+            experiment["name"],
+            seed,
+            record["threads"],
+            round(record["seconds"], 2),
+            round(record["peak_memory_mb"], 1),
+            digest(experiment["settings"])[:16],
+            digest(values),
+            {key: value for key, value in values.items() if "@" not in key},
+        )
 
 
 def pages_of(results: Path) -> list[dict[str, Any]]:
@@ -171,6 +183,9 @@ def take(results: Path, folder: Path) -> dict[str, Any]:
             "alone stands on the tutorial's data."
         )
     tables = {name: read_text(results / name) for name in TABLES}
+    trained = [record["provenance"] for page in pages for _, _, record in records_of(results, page)]
+    made["first"] = min([made["first"], *(one["started"] for one in trained)])
+    made["trained_at"] = sorted({one["commit"] or "unknown" for one in trained})
     runs = [run for page in pages for run in runs_of(results, page)]
     write_table(folder / "runs.tsv", RUN_COLUMNS, (vars(run) for run in runs))
     values = (

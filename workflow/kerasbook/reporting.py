@@ -74,6 +74,7 @@ class Results:
         self.experiments: dict[str, dict[str, Any]] = snakemake.params.experiments
         self.folder = Path(snakemake.input.metrics[0]).parents[1]
         # Experiment -> why it was not run, and ledger row -> why there is no number for it.
+        self.sweeps: list[dict[str, Any]] = snakemake.params.sweeps
         self.absent: dict[str, str] = snakemake.params.absent
         self.reasons: dict[str, str] = snakemake.params.reasons
         self.metrics = self._of_each("metrics.json")
@@ -379,6 +380,14 @@ def _experiments(results: Results) -> list[dict[str, Any]]:
     return out
 
 
+def _sweeps(results: Results) -> list[dict[str, Any]]:
+    """The chapter's sweeps: what runs each, and where its page will then be."""
+    return [
+        one | {"command": f"snakemake {results.options} -- {one['target']}"}
+        for one in results.sweeps
+    ]
+
+
 def _faults(results: Results) -> list[dict[str, Any]]:
     out = []
     for fault in results.file["faults"]:
@@ -492,6 +501,30 @@ def downloads(records: Iterable[str | Path]) -> list[dict[str, Any]]:
     return rows
 
 
+def gpus_told(records: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What runs asked for and used of GPUs; None where they did neither.
+
+    Args:
+        records: of the runs, `train.json`.
+
+    Returns:
+        `asked` (how many runs), `used` (device -> how many runs), and over those that were
+        looked at `memory_mb` (the most, MiB) and `utilisation` (the mean, %), else None.
+    """
+    told = [one for one in records if one.get("gpu")]
+    if not told:
+        return None
+    measured = [one["gpu"] for one in told if "memory_mb" in one["gpu"]]
+    return {
+        "asked": sum(one["gpu"]["asked"] > 0 for one in told),
+        "used": dict(Counter(one["device"] for one in told)),
+        "memory_mb": max((one["memory_mb"] for one in measured), default=None),
+        "utilisation": float(np.mean([one["utilisation"] for one in measured]))
+        if measured
+        else None,
+    }
+
+
 def _provenance(results: Results, snakemake: Any, run: Run) -> dict[str, Any]:
     head, dirty = provenance.commit()
     report = {"run_id": run.id, **run.record()}
@@ -503,6 +536,11 @@ def _provenance(results: Results, snakemake: Any, run: Run) -> dict[str, Any]:
         "mlflow_experiment": f"{results.edition}/{results.slug}",
         "mlflow_experiment_id": report["mlflow_experiment_id"],
         "machine": provenance.machine(),
+        "gpu": gpus_told(
+            results.record(name, seed)
+            for name, told in results.experiments.items()
+            for seed in told["seeds"]
+        ),
         "versions": provenance.versions(),
         "data": [
             {
@@ -667,6 +705,7 @@ def write_report(snakemake: Any, figures_of: Callable[[Results], list[ChapterFig
             "verdict_counts": dict(Counter(row["verdict"] for row in rows)),
             "rows": rows,
             "experiments": _experiments(results),
+            "sweeps": _sweeps(results),
             "absent": results.absent,
             "figures": shown,
             "faults": _faults(results),

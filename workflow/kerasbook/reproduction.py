@@ -11,14 +11,15 @@ from matplotlib.figure import Figure
 from kerasbook import plots
 from kerasbook.verdicts import VERDICTS, distance
 
+# Those of templates/style.css; only what is not judged is hatched there.
 COLOURS = {
-    "exact": plots.DEEP_BLUE,
-    "holds": plots.SKY,
-    "better": plots.GREEN,
-    "worse": plots.ORANGE,
-    "differs": plots.PURPLE,
-    "not judged": plots.AMBER,
-    "not run": "#999999",
+    "exact": plots.GREEN,
+    "holds": "#2f8fd0",
+    "better": "#9a7fd6",
+    "worse": "#e0a100",
+    "differs": plots.ORANGE,
+    "not judged": "#d9dbde",
+    "not run": "#a9adb2",
 }
 FARTHEST = 3.0  # half intervals; what lies beyond stands there
 

@@ -6,6 +6,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -26,7 +28,9 @@ class Step:
     """One job: which rule of which chapter, for which experiment and seed.
 
     `settings` are the values that make its numbers what they are; `source` is its script,
-    `code` the project's other files that the script imports.
+    `code` the project's other files that the script imports; `gpu` is how many it asked for. A
+    point of a sweep has its name and the `values` that were chosen for it, and `sweeps/NAME`
+    for its experiment.
     """
 
     rule: str
@@ -38,15 +42,27 @@ class Step:
     settings: dict[str, Any] = field(default_factory=dict)
     source: str = ""
     threads: int = 1
+    gpu: int = 0
     log: str = ""
     code: tuple[str, ...] = ()
+    point: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """The run's name in MLflow: `conv seed 1`, `conv evaluate`, `preprocess mnist`."""
-        parts = [self.experiment or ""]
+        parts = [self.experiment or "", self.point or ""]
         parts.append(f"seed {self.seed}" if self.seed is not None else self.name)
         return " ".join(part for part in parts if part)
+
+
+def _gpus(resources: Any) -> int:
+    """How many GPUs a job asked for: by `gpu`, or by what a cluster's profile sends in its place.
+
+    Such a text (`gres: gpu:a100:1`, `lsf_extra: -gpu num=1`) counts as one.
+    """
+    texts = (str(getattr(resources, name, None) or "") for name in ("gres", "lsf_extra"))
+    return int(getattr(resources, "gpu", 0) or 0) or int(any("gpu" in text for text in texts))
 
 
 def step_of(snakemake: Any) -> Step:
@@ -56,21 +72,63 @@ def step_of(snakemake: Any) -> Step:
     seed = wildcards.get("seed")
     name = snakemake.rule.split("_", 1)[-1]
     code = getattr(getattr(snakemake, "input", None), "code", ())
+    script, experiment = name, wildcards.get("experiment")
     if "dataset" in wildcards:
         name = f"{name} {wildcards['dataset']}"
+    if "sweep" in wildcards:
+        script, experiment = "train", f"sweeps/{wildcards['sweep']}"
     return Step(
         rule=snakemake.rule,
         name=name,
         edition=params["edition"],
         chapter=wildcards["chapter"],
-        experiment=wildcards.get("experiment"),
+        experiment=experiment,
         seed=None if seed is None else int(seed),
         settings=dict(params.get("settings") or {}),
-        source=f"workflow/chapters/{wildcards['chapter']}/{snakemake.rule.split('_', 1)[-1]}.py",
+        source=f"workflow/chapters/{wildcards['chapter']}/{script}.py",
         threads=snakemake.threads,
+        gpu=_gpus(getattr(snakemake, "resources", None)),
         log=next(iter(getattr(snakemake, "log", ())), ""),
         code=(code,) if isinstance(code, str) else tuple(code),  # Snakemake's list of one file
+        point=wildcards.get("point"),
+        values=dict(params.get("values") or {}),
     )
+
+
+_when_done: list[Callable[[], None]] = []
+
+
+def when_done(action: Callable[[], None]) -> None:
+    """Have something done once the job's `main` has ended well, and not otherwise."""
+    _when_done.append(action)
+
+
+SHELLS = ("bash", "dash", "sh")
+
+
+def _end_with_snakemake(every: float = 1.0) -> None:
+    """Stop this job when the Snakemake that started it is gone, as after `kill -9`.
+
+    Nobody waits for such a job any more, and the next `snakemake` starts it anew.
+    """
+    import psutil
+
+    # Between the two there may be a shell, which goes on waiting for this job.
+    above = (one for one in psutil.Process().parents() if one.name() not in SHELLS)
+    keeper = next(above, None)
+    if keeper is None:
+        return
+
+    def watch() -> None:
+        try:
+            while keeper.is_running() and keeper.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(every)
+        except psutil.NoSuchProcess:
+            pass
+        logger.warning("the Snakemake that started this job is gone: the job stops.")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end with Snakemake", daemon=True).start()
 
 
 def _terminate(signum: int, frame: object) -> None:
@@ -112,9 +170,13 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
         logging.captureWarnings(True)
         warnings.simplefilter("default")
         signal.signal(signal.SIGTERM, _terminate)
+        _end_with_snakemake()
+        _when_done.clear()
         status = 0
         try:
             main(snakemake)
+            while _when_done:
+                _when_done.pop()()
         except KerasbookError as error:
             status = 1
             traceback.print_exc(file=log)

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from kerasbook import records
-from kerasbook.catalogue import EDITIONS
+from kerasbook.delivery import import_command
+from kerasbook.editions import EDITIONS, configfile
 from kerasbook.errors import KerasbookError
 from kerasbook.files import digest_of_files, read_json
-from kerasbook.plan import code_of
+from kerasbook.html import format_count
+from kerasbook.journal import Journal, is_own, journals_of, tickets
+from kerasbook.plan import code_of, code_of_point
 from kerasbook.provenance import run_page
 from kerasbook.records import Record
 from kerasbook.tracking import flat
@@ -38,7 +41,8 @@ def newest_edition(results: Path) -> str:
     """
     ages = {}
     for edition in EDITIONS:
-        files = [*(results / edition).glob("*/*/seed*/train.json")]
+        files = [*(results / edition).glob(records.TRAININGS)]
+        files += (results / edition).glob(records.POINTS)
         files += (results / edition).glob("*/report.json")
         if files:
             ages[edition] = max(file.stat().st_mtime for file in files)
@@ -54,6 +58,8 @@ class _Folder:
         self.folder = folder
         self.rows = records.rows(folder)
         self.runs = records.find(folder)
+        self.journal = journals_of(folder / "tracking.json")
+        self.tickets = tickets(self.journal)
         self.pages = {file.parent.name: read_json(file) for file in folder.glob("*/report.json")}
 
     def unknown(self, name: str) -> KerasbookError:
@@ -87,6 +93,10 @@ class _Folder:
 
     def command(self, record: Record) -> str | None:
         """What makes a run's numbers anew."""
+        if record.stage == "point":
+            file = configfile(self.folder.name)
+            options = f"-c2 --configfile {file}" if file else "-c2"
+            return f"snakemake {options} --force -- {self.folder / record.file}"
         for row in self.rows.values():
             if record.run_id in row["run_ids"].split(","):
                 return row["command"]
@@ -113,6 +123,13 @@ class _Folder:
     def mlflow(self, record: Record, origin: Mapping[str, Any]) -> str:
         """Where the run is seen in MLflow's UI."""
         uri, experiment = origin.get("mlflow_uri"), origin.get("mlflow_experiment_id")
+        run_id = record.run_id
+        if run_id in self.tickets:
+            uri, experiment, run_id = (
+                self.tickets[run_id][key] for key in ("uri", "experiment_id", "run_id")
+            )
+        elif is_own(run_id) and (file := Journal(self.journal, run_id).file).exists():
+            return f"waits in {file} (`{import_command(self.folder.name)}` brings it to a store)"
         tracking = self.folder / "tracking.json"
         if experiment is None and tracking.is_file():
             told = read_json(tracking)
@@ -120,8 +137,8 @@ class _Folder:
             experiment = told["chapters"].get(record.chapter, {}).get("experiment_id")
         if experiment is None:
             return "not known"
-        served = run_page(uri or "", experiment, record.run_id)
-        local = run_page(LOCAL_UI, experiment, record.run_id)
+        served = run_page(uri or "", experiment, run_id)
+        local = run_page(LOCAL_UI, experiment, run_id)
         return served or f"{local} (after `make ui`)"
 
 
@@ -136,10 +153,6 @@ def _data(
         yield f"{file['file']}, SHA-256 {file['sha256']}, from {file['source']}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _code(origin: Mapping[str, Any]) -> Iterator[str]:
     commit = origin.get("commit") or "not known"
     changed = ", with changes that were not committed" if origin.get("dirty") else ""
@@ -148,10 +161,14 @@ def _code(origin: Mapping[str, Any]) -> Iterator[str]:
     if not digest:
         return
     script = Path(origin["script"])
-    now = digest_of_files({str(script), *code_of(script)}) if script.is_file() else None
+    point = origin["rule"] == "sweep_point"
+    now = None
+    if script.is_file():
+        code = code_of_point(origin["chapter"]) if point else code_of(script)
+        now = digest_of_files({str(script), *code})
     state = "as it is here now" if now == digest else "here it is another now"
-    imported = origin["code_files"] - 1
-    yield f"{script} and {_count(imported, 'file')} that it imports, SHA-256 {digest}: {state}"
+    imported = format_count(origin["code_files"] - 1, "file")
+    yield f"{script} and {imported} that it imports, SHA-256 {digest}: {state}"
 
 
 def _facts(folder: _Folder, record: Record) -> list[Line]:
@@ -170,7 +187,7 @@ def _facts(folder: _Folder, record: Record) -> list[Line]:
         facts.append(("versions", ", ".join(told)))
     if origin.get("machine"):
         machine = origin["machine"]
-        threads = f", {_count(origin['threads'], 'thread')}" if "threads" in origin else ""
+        threads = f", {format_count(origin['threads'], 'thread')}" if "threads" in origin else ""
         facts.append(("machine", f"{machine['processor']}, {machine['cores']} cores, "
                       f"{machine['memory_gb']} GiB, {machine['system']}{threads}"))  # fmt: skip
     return facts
@@ -207,7 +224,7 @@ def _of_row(folder: _Folder, row: Mapping[str, str]) -> Iterator[list[Line]]:
     ours = row["ours"] or row["mean"]
     ours += f" ± {row['sd']}" if row["sd"] else ""
     if ours and row["kind"] != "constant":
-        ours += f", of {_count(int(row['n_seeds']), 'seed')}"
+        ours += f", of {format_count(int(row['n_seeds']), 'seed')}"
     lines = [
         ("number", f"{row['id']}, {row['kind']}, line {row['line']} of the source"),
         ("printed", row["printed"]),
@@ -259,6 +276,9 @@ def trace(folder: Path, name: str) -> str:
         KerasbookError: there is no such number or run; names the nearest.
     """
     known = _Folder(folder)
+    if name not in known.runs:  # the records call a run as its journal did, or as MLflow does
+        given = {one["run_id"]: own for own, one in known.tickets.items()}
+        name = given.get(name) or known.tickets.get(name, {}).get("run_id", name)
     if name in known.rows:
         blocks = _of_row(known, known.rows[name])
     elif name in known.runs:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasbook import checkpoints, devices
 from kerasbook import epochs as epochs_
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Progress:
         self.rows = rows
         self.send = send
         self.history: dict[str, list[float]] = {}
+        self.numbers: list[int] = []
         self.started = time.monotonic()
         self.seconds = 0.0
 
@@ -37,8 +39,9 @@ class Progress:
         """Tell of an epoch that ended; `number` is the book's own count (from 0 or from 1)."""
         for key, value in values.items():
             self.history.setdefault(key, []).append(float(value))
+        self.numbers.append(number)
         self.seconds = time.monotonic() - self.started
-        done = len(next(iter(self.history.values())))
+        done = len(self.numbers)
         left = self.seconds / done * (self.epochs - done)
         told = " ".join(f"{key}={value:.4g}" for key, value in values.items())
         logger.info(
@@ -48,11 +51,23 @@ class Progress:
         if self.send is not None:
             self.send(values, number)
 
+    def state(self) -> dict[str, Any]:
+        """The epochs until now, and their time, for a checkpoint."""
+        return {"history": self.history, "numbers": self.numbers, "seconds": self.seconds}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on after the epochs of a checkpoint; a run that is new gets to know of them."""
+        self.history, self.numbers = dict(state["history"]), list(state["numbers"])
+        self.seconds = state["seconds"]
+        self.started = time.monotonic() - self.seconds
+        if self.send is not None:
+            for place, number in enumerate(self.numbers):
+                self.send({key: one[place] for key, one in self.history.items()}, number)
+
     @property
     def rows_per_second(self) -> float:
         """Training rows per second over all epochs."""
-        done = len(next(iter(self.history.values()), []))
-        return self.rows * done / max(self.seconds, 1e-9)
+        return self.rows * len(self.numbers) / max(self.seconds, 1e-9)
 
 
 def write_history(path: Any, history: Mapping[str, list[float]], first_epoch: int) -> None:
@@ -91,20 +106,28 @@ def fit(
     rows: int | None = None,
     *,
     seed: epochs_.Seed,
+    keep: checkpoints.Checkpoints | None = None,
+    name: str = "fit",
+    kept: checkpoints.Kept | None = None,
     **fit_args: Any,
 ) -> Progress:
     """Fit a compiled Keras model, epochs counted from 1 as Keras prints them.
 
     The order of the rows and what dropout drops follow from the seed and the epoch's number
-    alone (`kerasbook.epochs`).
+    alone (`kerasbook.epochs`). So a training that goes on from a checkpoint ends with the bits
+    of one that was never stopped.
 
     Args:
         train: rows and labels (and, if given, sample weights); or a Keras `PyDataset` with a
             method `begin`, which is told the number of each epoch from 0, together with `rows`.
         validation: rows and labels that are watched, not learnt from; None for none.
-        callbacks: further callbacks of Keras, such as early stopping.
+        callbacks: further callbacks of Keras. One that has a state, such as early stopping, hands
+            it over (`checkpoints.Stateful`); see `early_stopping`.
         rows: training rows of an epoch, where `train` does not tell.
         seed: of all that the epochs draw; several numbers tell fits of one run apart.
+        keep: where the state lies after every epoch; None keeps none.
+        name: of the checkpoint, where a run fits more than once.
+        kept: what else moves on with the training, by name, such as lists of times.
         fit_args: passed to Keras's `fit`.
 
     Returns:
@@ -119,6 +142,14 @@ def fit(
     else:
         data, begin = train, train.begin
     progress = Progress(epochs, rows or 0, send)
+    moving = {"progress": progress, **(kept or {})}
+    moving |= {
+        f"callback_{place}": one for place, one in enumerate(callbacks) if hasattr(one, "restore")
+    }
+    found = None if keep is None else keep.read(name)
+    if found is not None:
+        put_back(model, found.arrays)
+        fit_args["initial_epoch"] = epochs if found.told["stopped"] else found.done
 
     class Follow(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -126,8 +157,15 @@ def fit(
             epochs_.reseed(self.model, seed, epoch)
 
     class Tell(keras.callbacks.Callback):
+        def on_train_begin(self, logs: dict | None = None) -> None:
+            if found is not None:  # now, as callbacks forget what they know when a fit begins
+                checkpoints.restore(moving, found.told["moving"])
+
         def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
             progress.epoch(logs or {}, epoch + 1)
+            if keep is not None:
+                told = {"moving": checkpoints.state_of(moving), "stopped": self.model.stop_training}
+                keep.write(name, checkpoints.State(epoch + 1, arrays_of(self.model), told))
 
     if isinstance(validation, tuple):
         fit_args.setdefault("validation_batch_size", 1000)
@@ -142,6 +180,46 @@ def fit(
         **fit_args,
     )
     return progress
+
+
+def _variables_of(model: Any) -> dict[str, Any]:
+    parts = {
+        "weight": model.weights,
+        "optimizer": model.optimizer.variables,
+        # What is drawn after the last epoch, too, is drawn as if nothing had happened.
+        "seed": epochs_.seed_states(model),
+    }
+    return {f"{part}_{n}": one for part, each in parts.items() for n, one in enumerate(each)}
+
+
+def arrays_of(model: Any) -> dict[str, np.ndarray]:
+    """The weights of a Keras model, the state of its optimizer and of what it draws."""
+    return {name: one.numpy() for name, one in _variables_of(model).items()}
+
+
+def put_back(model: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Give a compiled Keras model what `arrays_of` has of it."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    for name, one in _variables_of(model).items():
+        one.assign(arrays[name])
+
+
+def early_stopping(**how: Any) -> Any:
+    """Keras's `EarlyStopping`, which goes on from a checkpoint."""
+    import keras
+
+    class Stopping(keras.callbacks.EarlyStopping):
+        names = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
+
+        def state(self) -> dict[str, Any]:
+            return {name: getattr(self, name) for name in self.names}
+
+        def restore(self, state: Mapping[str, Any]) -> None:
+            for name in self.names:
+                setattr(self, name, state[name])
+
+    return Stopping(**how)
 
 
 def run_record(step: Any, run: Any, progress: Progress, **more: Any) -> dict[str, Any]:
@@ -173,18 +251,28 @@ def save_keras_run(
 ) -> None:
     """Write a trained Keras model, its history, predictions and record; log the model.
 
-    The model goes to the rule's output `model`, or into it where that is a folder.
+    The model goes to the rule's output `model`, or into it where that is a folder. A point of a
+    sweep keeps no model (`kerasbook.tracking.without_models`).
 
     Args:
         example: a few rows of input, logged with the model and giving its signature.
         more: what else `train.json` says.
     """
+    from kerasbook import models
+    from kerasbook.tracking import keeps_models
+
+    uri = _keep_model(snakemake, run, model, example) if keeps_models() else None
+    told = {"device": models.device_name(), **more}
+    save_run(snakemake, run, step, progress, predictions, model.count_params(), uri, **told)
+
+
+def _keep_model(snakemake: Any, run: Any, model: Any, example: np.ndarray) -> str | None:
+    """Write a Keras model and log it: its URI, as `Run.model` gives it."""
     import importlib.metadata
 
     import keras
     import mlflow
 
-    from kerasbook import models
     from kerasbook.files import written_whole
 
     file = Path(snakemake.output.model)
@@ -206,15 +294,13 @@ def save_keras_run(
     signature = mlflow.models.infer_signature(example, model.predict_on_batch(example))
     # mlflow.keras 3.17 cannot save an input example (it writes before it makes the folder);
     # mlflow.tensorflow saves the same .keras file.
-    logged = mlflow.tensorflow.log_model(
-        model,
-        name="model",
+    return run.model(
+        mlflow.tensorflow,
+        model=model,
         signature=signature,
         input_example=example,
         pip_requirements=requirements,
     )
-    told = {"device": models.device_name(), "model_uri": logged.model_uri, **more}
-    save_run(snakemake, run, step, progress, predictions, model.count_params(), **told)
 
 
 def save_run(
@@ -246,6 +332,9 @@ def save_run(
     write_history(snakemake.output.history, progress.history, first_epoch)
     save_npz(snakemake.output.predictions, **predictions)
     told: dict[str, Any] = {"device": device, **more}
+    if step.gpu or device != "cpu":
+        told["gpu"] = {"asked": step.gpu, **devices.used()}
+        run.metrics({f"gpu_{key}": value for key, value in told["gpu"].items()})
     if parameters is not None:
         run.metrics({"parameters": parameters})
         told["parameters"] = parameters
@@ -256,6 +345,5 @@ def save_run(
     run.metrics(more.get("times", {}))
     run.tags({"device": device})
     if model_uri is not None:
-        run.tags({"model_uri": model_uri})
         told["model_uri"] = model_uri
     write_json(snakemake.output.record, nulled(run_record(step, run, progress, **told)))

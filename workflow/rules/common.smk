@@ -17,7 +17,7 @@ from kerasbook.configuration import load_settings
 from kerasbook.errors import KerasbookError
 from kerasbook.files import digest_of_files
 from kerasbook.plan import Plan, code_of
-from kerasbook.tracking import shown_uri
+from kerasbook.provenance import shown_uri
 from kerasbook.validation import read_yaml
 
 MISSING_VARIABLE = "KERASBOOK_MISSING"
@@ -63,10 +63,17 @@ os.environ.update(
         )
     ),
     KERASBOOK_TRACKING_URI=PLAN.settings.tracking_uri,
+    KERASBOOK_REQUIRE_GPU=str(int(PLAN.settings.config.require_gpu)),
+    KERAS_BACKEND=PLAN.settings.config.backend,
 )
 # An inherited rule resolves relative names beside the heir, so they are made whole here.
 CAPTIONS = os.path.join(WORKFLOW_FOLDER, "report")
 ENVIRONMENT = os.path.join(workflow.basedir, "envs", f"{PLAN.settings.config.environment}.yaml")
+
+
+def more_each_try(amount):
+    """A resource that a retried job gets more of: it may have ended for want of it."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 def category(entry):
@@ -115,3 +122,9 @@ def pages(chapter):
             labels={"shows": name},
         )
     return outputs
+
+
+def outputs_of_training(wildcards):
+    """What the chapter's training writes, relative to the folder of its run."""
+    train = getattr(rules, f"{PLAN.chapter(wildcards.chapter).id}_train")
+    return {key: os.path.basename(file) for key, file in train.output.items()}

@@ -1,5 +1,6 @@
-"""Before the first job and after the last: the data that is to be fetched can be had, and
-the tracking store is made ready, and swept of runs whose job died.
+"""Before the first job and after the last: locks of a killed Snakemake are cleared, no job of an
+earlier run is left on the cluster, the data that is to be fetched can be had, and the tracking
+store is made ready, swept of runs whose job died, and brought what waits for it.
 
 These are hooks and no rule. As a rule the store would be an `ancient` input of every
 job, and Snakemake 9.27 forgets the jobs behind such an input whenever the job before it
@@ -9,31 +10,57 @@ an experiment added while jobs run) a job does itself, under a lock.
 """
 
 
-def call_tracking(action):
-    """Run `python -m kerasbook.tracking`, its chatter going to a log."""
-    import json
-    import subprocess
+class Tracking:
+    """The process that makes the tracking store ready, and writes in it for local jobs."""
 
-    order = {
-        "uri": PLAN.settings.tracking_uri,
-        "edition": PLAN.edition,
-        "path": PLAN.tracking,
-        "chapters": PLAN.tracking_tree(),
-    }
-    log = Path(f"logs/{PLAN.edition}/tracking.log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "a", encoding="utf-8") as file:
-        done = subprocess.run(
-            [sys.executable, "-m", "kerasbook.tracking", action],
-            input=json.dumps(order),
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=file,
-        )
-    if done.returncode:
-        raise WorkflowError(done.stdout.strip() or f"The tracking store failed; see {log}.")
-    if done.stdout.strip():
-        print(done.stdout.strip(), file=sys.stderr)
+    def __init__(self):
+        self.process = None
+
+    def start(self):
+        """Start it, its chatter going to a log, and wait until the store is ready."""
+        import json
+        import subprocess
+
+        order = {
+            "uri": PLAN.settings.tracking_uri,
+            "edition": PLAN.edition,
+            "path": PLAN.tracking,
+            "chapters": PLAN.tracking_tree(
+                dict.fromkeys(
+                    (job.wildcards.chapter, job.wildcards.sweep)
+                    for job in workflow.dag.needrun_jobs()
+                    if job.rule.name == "sweep_point"
+                )
+            ),
+        }
+        log = Path(f"logs/{PLAN.edition}/tracking.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        serve = ["--serve"] if workflow.local_exec else []
+        with open(log, "a", encoding="utf-8") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "kerasbook.clerk", *serve],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+                start_new_session=True,
+            )
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        told = []
+        for line in self.process.stdout:
+            if line.startswith(clerk.READY):
+                os.environ[clerk.ADDRESS_VARIABLE] = line.removeprefix(clerk.READY).strip()
+                print("".join(told), end="", file=sys.stderr)
+                return
+            told.append(line)
+        raise WorkflowError("".join(told).strip() or f"The tracking store failed; see {log}.")
+
+    def end(self):
+        """Let it sweep up after the last job, and show what it has to say."""
+        if self.process is not None:
+            told, _ = self.process.communicate()
+            print(told, end="", file=sys.stderr)
 
 
 def stop_where_data_is_missing():
@@ -54,9 +81,33 @@ def stop_where_data_is_missing():
         raise WorkflowError(availability.message(found))
 
 
+def stop_where_jobs_are_left_over():
+    """Do not submit what another Snakemake has submitted, and SLURM still holds."""
+    if workflow.executor_plugin.name != "slurm":
+        return
+    from kerasbook.cluster import left_over
+
+    living = locks.submit(Path(".snakemake"))
+    try:
+        told = left_over(Path.cwd(), living, locks.hosts_elsewhere(Path(".snakemake")))
+    except KerasbookError as error:
+        raise WorkflowError(str(error)) from None
+    if told:
+        raise WorkflowError(told)
+
+
+def tell_whose_locks_these_are():
+    """Note it for the next Snakemake, should this one be killed."""
+    name = None if workflow.local_exec else workflow.executor_plugin.name
+    try:
+        locks.tell_owner(Path(".snakemake"), name)
+    except KerasbookError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def count_what_was_left_out():
     """The last line on the screen, where the configuration said to go on without some data."""
-    reasons = PLAN.reasons()
+    reasons = PLAN.lacking()
     print(
         f"{len(reasons)} printed numbers are not run for want of data: "
         f"{', '.join(sorted(PLAN.missing))}. The pages say why.",
@@ -77,15 +128,29 @@ def look_for_work_when_a_job_ends():
         workflow.scheduler.job_rate_limiter = None
 
 
+TRACKING = Tracking()
+
+if workflow.is_main_process:
+    from kerasbook import clerk, locks
+
+    if told := locks.hold(Path(".snakemake")):
+        print(told, file=sys.stderr)
+
 if workflow.is_main_process and PLAN.missing:
     atexit.register(count_what_was_left_out)  # Snakemake's own last words come after its hooks
 
 
 onstart:
+    stop_where_jobs_are_left_over()
+    tell_whose_locks_these_are()
     stop_where_data_is_missing()
-    call_tracking("start")
+    TRACKING.start()
     look_for_work_when_a_job_ends()
 
 
+onsuccess:
+    TRACKING.end()
+
+
 onerror:
-    call_tracking("sweep")
+    TRACKING.end()

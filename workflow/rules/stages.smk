@@ -33,8 +33,8 @@ rule download_file:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=600,
-        runtime=60,
+        mem_mb=more_each_try(600),
+        runtime=more_each_try(60),
     params:
         entry=lambda wildcards: PLAN.catalogue.get(wildcards.dataset)
         .file(wildcards.file)
@@ -62,8 +62,8 @@ rule stage_preprocess:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=more_each_try(1500),
+        runtime=more_each_try(10),
     params:
         edition=PLAN.edition,
         tracking=PLAN.tracking,
@@ -93,8 +93,8 @@ rule stage_train:
         ENVIRONMENT
     threads: PLAN.settings.config.train_threads
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more_each_try(1500),
+        runtime=more_each_try(30),
     params:
         edition=PLAN.edition,
         tracking=PLAN.tracking,
@@ -123,8 +123,8 @@ rule stage_evaluate:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=more_each_try(1500),
+        runtime=more_each_try(10),
     params:
         edition=PLAN.edition,
         tracking=PLAN.tracking,
@@ -149,13 +149,17 @@ rule stage_report:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=more_each_try(1500),
+        runtime=more_each_try(10),
     params:
         edition=PLAN.edition,
         tracking=PLAN.tracking,
-        chapter=lambda wildcards: PLAN.chapter(wildcards.chapter).file.model_dump(mode="json"),
+        # The sweeps have pages of their own, to which this one leads.
+        chapter=lambda wildcards: PLAN.chapter(wildcards.chapter).file.model_dump(
+            mode="json", exclude={"sweeps"}
+        ),
         experiments=lambda wildcards: PLAN.experiments_table(wildcards.chapter),
+        sweeps=lambda wildcards: PLAN.sweeps_table(wildcards.chapter),
         absent=lambda wildcards: PLAN.absent[wildcards.chapter.split("_")[0]],
         reasons=PLAN.reasons(),
         options=PLAN.command_options(),

@@ -7,6 +7,7 @@ localrules:
     train,
     evaluate,
     report,
+    sweeps,
 
 
 rule download:
@@ -39,6 +40,12 @@ rule report:
         PLAN.all_targets("report"),
 
 
+rule sweeps:
+    """The pages of the sweeps of the selected chapters; they are not part of `all`."""
+    input:
+        PLAN.sweep_targets(PLAN.selected),
+
+
 for chapter_id in PLAN.chapters:
 
     rule:
@@ -46,4 +53,14 @@ for chapter_id in PLAN.chapters:
             chapter_id
         input:
             PLAN.targets("report", chapter_id) if PLAN.chapters[chapter_id].experiments else [],
+        localrule: True
+
+
+for chapter_id in [one for one, entry in PLAN.chapters.items() if entry.file.sweeps]:
+
+    rule:
+        name:
+            f"{chapter_id}_sweeps"
+        input:
+            PLAN.sweep_targets([chapter_id]),
         localrule: True

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from kerasbook import dag, html, plots, provenance, reproduction, steps
 from kerasbook.comparison import against, comparable, stages
+from kerasbook.delivery import import_command
 from kerasbook.files import read_json, write_text
 from kerasbook.reporting import EDITION_NOTES, printed_of, write_rows
+from kerasbook.store import DEFAULT_URI, FILES
 from kerasbook.verdicts import COVERAGE, Row, false_discoveries, read_ledger, seen_shift
 
 
@@ -142,14 +144,17 @@ def drawn_reproduction(rows: list[dict], path: Path, folder: Path) -> dict | Non
     }
 
 
-def mlflow_command(uri: str) -> str:
+def mlflow_command(uri: str, edition: str) -> str:
     """How a reviewer opens the runs: a server in a browser, a database by MLflow's own server.
 
-    The name and password of a database are left out; who may read it knows them.
+    Runs that were written to files are imported first. The name and password of a database are
+    left out; who may read it knows them.
     """
     shown = provenance.shown_uri(uri)
-    if shown.startswith(("http://", "https://")):
+    if provenance.is_served(shown):
         return f"open {shown}"
+    if shown == FILES:
+        return f"{import_command(edition)} && {mlflow_command(DEFAULT_URI, edition)}"
     return f"mlflow ui --backend-store-uri {shlex.quote(shown)} --host 127.0.0.1"
 
 
@@ -159,7 +164,7 @@ def main(snakemake) -> None:
     ledger = read_ledger(Path(snakemake.input.ledger))
     params = snakemake.params
     index = index_of(pages, ledger, params.edition, params.reasons)
-    index["mlflow_command"] = mlflow_command(params.tracking_uri)
+    index["mlflow_command"] = mlflow_command(params.tracking_uri, params.edition)
     folder = Path(snakemake.output.html).parent
     index["comparison"] = compared(pages, Path(snakemake.output.comparison), folder)
     index["workflow"] = workflow(params.overview, Path(snakemake.output.workflow), folder)

@@ -61,7 +61,7 @@ def main(snakemake) -> None:
             progress,
             {"predictions": predictions, "learnt": learnt, "held_out": kept},
             parameters=sum(part.size for part in trained),
-            model_uri=log_dense_model(snakemake.output.model, x[:2]),
+            model_uri=log_dense_model(run, snakemake.output.model, x[:2]),
             first_epoch=0,
             times={"predict_ms": predict_ms},
         )

@@ -15,8 +15,8 @@ use rule stage_train as ch02_train with:
     wildcard_constraints:
         chapter="ch02_theano",
     resources:
-        mem_mb=2500,
-        runtime=30,
+        mem_mb=more_each_try(2500),
+        runtime=more_each_try(30),
 
 
 use rule stage_evaluate as ch02_evaluate with:

@@ -145,7 +145,7 @@ def _named(prefix: str, line: Line) -> dict[str, np.ndarray]:
     return {f"{prefix}weights": line.weights, f"{prefix}bias": np.float64(line.bias)}
 
 
-def log_line(file: Path, line: Line, example: np.ndarray) -> str | None:
+def log_line(run: Any, file: Path, line: Line, example: np.ndarray) -> str | None:
     """Write a line as a layer of one sigmoid and log it to MLflow; no model of NaN is logged."""
     save_npz(
         file,
@@ -153,7 +153,7 @@ def log_line(file: Path, line: Line, example: np.ndarray) -> str | None:
         biases_0=np.array([line.bias]),
         scale=np.float64(1.0),
     )
-    return log_dense_model(file, example) if np.isfinite(line.weights).all() else None
+    return log_dense_model(run, file, example) if np.isfinite(line.weights).all() else None
 
 
 def main(snakemake) -> None:
@@ -173,7 +173,7 @@ def main(snakemake) -> None:
             with_tensorflow.set_up(snakemake.threads)
         if settings["task"] == "logistic_regression":
             line, arrays, times, progress = regression(data, settings, step.seed, run)
-            uri = log_line(folder / "weights.npz", line, data["x"][:2].astype(np.float64))
+            uri = log_line(run, folder / "weights.npz", line, data["x"][:2].astype(np.float64))
             parameters = len(line.weights) + 1
             save_run(snakemake, run, step, progress, arrays, parameters, uri, times=times)
         else:

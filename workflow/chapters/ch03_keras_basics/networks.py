@@ -10,7 +10,8 @@ import numpy as np
 
 from chapters.ch03_keras_basics.rows import Fit, Plan
 from kerasbook import models
-from kerasbook.training import Progress, fit
+from kerasbook.checkpoints import Checkpoints
+from kerasbook.training import Progress, early_stopping, fit
 
 # The batches of one call into TensorFlow. The numbers are the same with 1, the time is not.
 STEPS_PER_EXECUTION = 64
@@ -50,15 +51,18 @@ def _stopping(patience: int | None) -> list[Any]:
     There the epoch that found the patience used up was followed by one more: the printed log,
     with a patience of 4, stops after five epochs without a smaller loss.
     """
-    import keras
-
     if patience is None:
         return []
-    return [keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience + 1)]
+    return [early_stopping(monitor="val_loss", patience=patience + 1)]
 
 
 def fit_before(
-    model: Any, told: Plan, rows: Rows, settings: Mapping[str, Any], seed: int
+    model: Any,
+    told: Plan,
+    rows: Rows,
+    settings: Mapping[str, Any],
+    seed: int,
+    keep: Checkpoints | None = None,
 ) -> list[dict]:
     """What happened to the model before the fit that is printed.
 
@@ -72,7 +76,7 @@ def fit_before(
     if settings["epochs_before"]:
         done = fit(
             model, rows(told.all_rows), None, settings["epochs_before"],
-            settings["batch_size_before"], seed=(seed, len(fits)),
+            settings["batch_size_before"], seed=(seed, len(fits)), keep=keep, name="before_0",
         )  # fmt: skip
         fits.append(_told(Fit(told.all_rows, told.all_rows[:0]), done))
     for run in told.before if settings["fits_before"] else ():
@@ -84,6 +88,8 @@ def fit_before(
             settings["batch_size"],
             callbacks=_stopping(settings["patience"]),
             seed=(seed, len(fits)),
+            keep=keep,
+            name=f"before_{len(fits)}",
         )
         fits.append(_told(run, done))
     return fits
@@ -100,6 +106,7 @@ def fit_printed(
     settings: Mapping[str, Any],
     seed: int,
     send: Callable[[Mapping[str, float], int], None] | None = None,
+    keep: Checkpoints | None = None,
 ) -> tuple[Progress, list[np.ndarray] | None]:
     """The fit that is printed, with its callbacks.
 
@@ -120,17 +127,30 @@ def fit_printed(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "best.weights.h5"
         if watched is not None:
-            callbacks.append(
-                keras.callbacks.ModelCheckpoint(
-                    file, monitor="val_loss", save_best_only=True, save_weights_only=True
-                )
-            )
+            callbacks.append(_best_on_disk(file))
         progress = fit(
             model, rows(run.train), watched, settings["epochs"], settings["batch_size"], send,
-            callbacks, seed=seed, **more,
+            callbacks, seed=seed, keep=keep, **more,
         )  # fmt: skip
         best = _weights_in(model, file) if file.exists() else None
     return progress, best
+
+
+def _best_on_disk(file: Path) -> Any:
+    """The tutorial's checkpoint, which goes on from one of ours."""
+    import keras
+
+    class Best(keras.callbacks.ModelCheckpoint):
+        def state(self) -> dict[str, Any]:
+            held = np.frombuffer(file.read_bytes(), np.uint8) if file.exists() else None
+            return {"best": self.best, "file": held}
+
+        def restore(self, state: Mapping[str, Any]) -> None:
+            self.best = state["best"]
+            if state["file"] is not None:
+                file.write_bytes(state["file"].tobytes())
+
+    return Best(file, monitor="val_loss", save_best_only=True, save_weights_only=True)
 
 
 def _weights_in(model: Any, file: Path) -> list[np.ndarray]:

@@ -16,9 +16,9 @@ use rule stage_train as ch03_train with:
     wildcard_constraints:
         chapter="ch03_keras_basics",
     resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=PLAN.gpus,
+        mem_mb=more_each_try(2000),
+        runtime=more_each_try(30),
+        gpu=PLAN.gpu_of,
 
 
 use rule stage_evaluate as ch03_evaluate with:

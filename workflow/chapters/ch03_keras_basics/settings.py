@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kerasbook.configuration import BaseExperiment
+from kerasbook.configuration import BaseExperiment, KerasExperiment
 from kerasbook.layers import Layer, Optimizer, check_stack
 
 N_FEATURES = 93  # of the Otto tables; dense layers fit any number
@@ -30,7 +30,7 @@ class TableExperiment(BaseExperiment):
     )
 
 
-class Network(TableExperiment):
+class Network(TableExperiment, KerasExperiment):
     """A Keras network: softmax regression, or with layers before it."""
 
     task: Literal["network"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from chapters.ch03_keras_basics.metrics import log_loss
 from chapters.ch03_keras_basics.rows import Plan, Scaling, plan, scaling_of, share_seen
-from kerasbook import models, steps
+from kerasbook import checkpoints, models, steps
 from kerasbook.arrays import read_processed, save_npz
 from kerasbook.files import nulled
 from kerasbook.tracking import tracked
@@ -45,7 +45,7 @@ def train_network(
     from chapters.ch03_keras_basics.submission import write_submission
 
     settings = step.settings
-    keras = models.set_up_keras(snakemake.threads)
+    keras = models.set_up(step)
     keras.utils.set_random_seed(step.seed)
     x, y = scale(data["x_train"]), data["y_train"]
 
@@ -53,8 +53,11 @@ def train_network(
         return x[indices], y[indices]
 
     model = networks.build(settings, x.shape[1], len(data["classes"]))
-    before = networks.fit_before(model, told, rows, settings, step.seed)
-    progress, best = networks.fit_printed(model, told.final, rows, settings, step.seed, run.metrics)
+    keep = checkpoints.of_run(snakemake, run, step)
+    before = networks.fit_before(model, told, rows, settings, step.seed, keep)
+    progress, best = networks.fit_printed(
+        model, told.final, rows, settings, step.seed, run.metrics, keep
+    )
     tested = x[told.test]
     predictions = {"rows": told.test.astype(np.int32), "last": networks.predict(model, tested)}
     more = counts_of(told, settings) | {"before": nulled(before)}
@@ -114,9 +117,9 @@ def train_reference(
     folder = Path(snakemake.output.model)
     save_scaling(folder, scale)
     example = x[:2]
-    logged = mlflow.sklearn.log_model(
-        model,
-        name="model",
+    model_uri = run.model(
+        mlflow.sklearn,
+        sk_model=model,
         signature=mlflow.models.infer_signature(example, model.predict_proba(example)),
         input_example=example,
         pip_requirements=[
@@ -131,7 +134,7 @@ def train_reference(
     predictions = {"rows": told.test.astype(np.int32), "last": tested.astype(np.float32)}
     parameters = model.coef_.size + model.intercept_.size if hasattr(model, "coef_") else None
     save_run(
-        snakemake, run, step, progress, predictions, parameters, logged.model_uri,
+        snakemake, run, step, progress, predictions, parameters, model_uri,
         **counts_of(told, step.settings),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ The images stay uint8: only the images at hand are converted.
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -250,6 +250,7 @@ def train(
     seed: int,
     threshold: float,
     on_epoch: Callable[[int, int, list[float]], None] | None = None,
+    first_epoch: int = 0,
 ) -> tuple[list[int], list[list[float]]]:
     """Train for some epochs; changes `parameters` in place.
 
@@ -260,12 +261,14 @@ def train(
         on_epoch: called after each epoch with the epoch, from 0, the number of
             correct test images, and the share of saturated units per layer on the
             test images.
+        first_epoch: the epochs before it are done, and `parameters` are what they left.
 
     Returns:
-        The correct test images and the shares of saturated units, one entry per epoch.
+        The correct test images and the shares of saturated units, one entry per epoch of this
+        call.
     """
     corrects, shares = [], []
-    for epoch in range(epochs):
+    for epoch in range(first_epoch, epochs):
         permutation = np.random.default_rng([seed, epoch]).permutation(len(images))
         train_epoch(images, labels, parameters, batch_size, learning_rate, scale, permutation)
         corrects.append(count_correct(test_images, test_labels, parameters, scale))
@@ -275,12 +278,22 @@ def train(
     return corrects, shares
 
 
+def named_arrays(parameters: Parameters) -> dict[str, np.ndarray]:
+    """`weights_<layer>` (n_in, n_out) and `biases_<layer>` (n_out,), float64."""
+    arrays = {f"weights_{layer}": weight for layer, weight in enumerate(parameters.weights)}
+    return arrays | {f"biases_{layer}": bias for layer, bias in enumerate(parameters.biases)}
+
+
+def put_back(parameters: Parameters, arrays: Mapping[str, np.ndarray]) -> None:
+    """Fill parameters with what `named_arrays` gave."""
+    for name, array in named_arrays(parameters).items():
+        array[...] = arrays[name]
+
+
 def save(path: str | os.PathLike, parameters: Parameters, scale: float) -> None:
     """Write parameters and pixel scale as an npz file that `kerasbook.dense_pyfunc` can serve."""
-    arrays = {f"weights_{layer}": weight for layer, weight in enumerate(parameters.weights)}
-    arrays |= {f"biases_{layer}": bias for layer, bias in enumerate(parameters.biases)}
     with written_whole(path) as temporary:
-        np.savez(temporary, **arrays, scale=float(scale))
+        np.savez(temporary, **named_arrays(parameters), scale=float(scale))
 
 
 def load(path: str | os.PathLike) -> tuple[Parameters, float]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from chapters.ch04_sgd_network import network
-from kerasbook import steps
+from kerasbook import checkpoints, steps
 from kerasbook.arrays import read_processed
 from kerasbook.tracking import log_dense_model, tracked
 from kerasbook.training import Progress, save_run
@@ -35,6 +35,11 @@ def main(snakemake) -> None:
         parameters = network.initial_parameters(sizes, step.seed)
         compile_network(images, labels, parameters, settings["batch_size"])
         progress = Progress(settings["epochs"], len(images), run.metrics)
+        keep = checkpoints.of_run(snakemake, run, step)
+        found = keep.read("train")
+        if found is not None:
+            network.put_back(parameters, found.arrays)
+            progress.restore(found.told)
 
         def tell(epoch: int, correct: int, shares: list[float]) -> None:
             saturated = {f"saturated_{name}": one for name, one in zip(layers, shares)}
@@ -42,6 +47,8 @@ def main(snakemake) -> None:
             progress.epoch(
                 {"test_correct": correct, "epoch_accuracy": accuracy, **saturated}, epoch
             )
+            arrays = network.named_arrays(parameters)
+            keep.write("train", checkpoints.State(epoch + 1, arrays, progress.state()))
 
         network.train(
             images,
@@ -56,10 +63,11 @@ def main(snakemake) -> None:
             seed=step.seed,
             threshold=settings["saturation_threshold"],
             on_epoch=tell,
+            first_epoch=0 if found is None else found.done,
         )
         network.save(snakemake.output.model, parameters, scale)
         outputs = network.forward(data["x_test"], parameters, scale)[-1]
-        uri = log_dense_model(snakemake.output.model, data["x_test"][:2].astype(np.float64))
+        uri = log_dense_model(run, snakemake.output.model, data["x_test"][:2].astype(np.float64))
         count = sum(part.size for group in parameters for part in group)
         save_run(snakemake, run, step, progress, {"outputs": outputs}, count, uri, first_epoch=0)
 

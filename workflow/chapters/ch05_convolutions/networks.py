@@ -7,6 +7,7 @@ import numpy as np
 
 from chapters.ch05_convolutions.receptive import Field, patch, receptive_fields
 from kerasbook import models
+from kerasbook.checkpoints import Checkpoints
 from kerasbook.training import Progress, fit
 
 SIDE = 28
@@ -213,7 +214,13 @@ def told_of(model: Any, rows: tuple[np.ndarray, np.ndarray]) -> dict[str, float]
 
 
 def fit_observed(
-    model: Any, train: tuple, held_out: tuple, settings: Mapping[str, Any], seed: int
+    model: Any,
+    train: tuple,
+    held_out: tuple,
+    settings: Mapping[str, Any],
+    seed: int,
+    keep: Checkpoints | None = None,
+    name: str = "fit",
 ) -> Progress:
     """Fit, and after each epoch measure the training rows as the held-out rows are: whole.
 
@@ -230,7 +237,7 @@ def fit_observed(
 
     return fit(
         model, train, epochs=settings["epochs"], batch_size=settings["batch_size"],
-        callbacks=[AtRest()], seed=seed,
+        callbacks=[AtRest()], seed=seed, keep=keep, name=name,
     )  # fmt: skip
 
 

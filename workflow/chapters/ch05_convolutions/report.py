@@ -5,6 +5,7 @@ import numpy as np
 from chapters.ch05_convolutions import activations, figures, filters, pooling, receptive
 from kerasbook import plots, steps
 from kerasbook.figures import absent
+from kerasbook.html import format_count
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
 SIDE = 28
@@ -120,7 +121,7 @@ def fields(results: Results) -> ChapterFigure:
         "gradient of the unit with respect to the pixel, its absolute value averaged over random "
         "pictures, as a share of the layer's largest. The box is the receptive field as worked out "
         "from kernels and strides, its side written above. Measured (first to last pixel with a "
-        f"gradient, mean of {seeds} seed(s)): "
+        f"gradient, mean of {format_count(seeds, 'seed')}): "
         + ", ".join(f"{_readable(name)} {one:g}" for name, one in measured.items())
         + " pixels.",
         "Squares of gradient that grow from layer to layer: "

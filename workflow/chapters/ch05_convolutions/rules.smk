@@ -15,11 +15,9 @@ use rule stage_train as ch05_train with:
     wildcard_constraints:
         chapter="ch05_convolutions",
     resources:
-        mem_mb=2500,
-        runtime=30,
-        gpu=lambda wildcards: (
-            PLAN.gpus if PLAN.settings_of(wildcards)["task"] in ("network", "dropout") else 0
-        ),
+        mem_mb=more_each_try(2500),
+        runtime=more_each_try(30),
+        gpu=PLAN.gpu_of,
 
 
 use rule stage_evaluate as ch05_evaluate with:

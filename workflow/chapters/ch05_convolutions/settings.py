@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from kerasbook.configuration import BaseExperiment, Name
+from kerasbook.configuration import BaseExperiment, KerasExperiment, Name
 from kerasbook.layers import Layer, Optimizer, Size, Units, check_stack
 from kerasbook.validation import Strict
 
@@ -138,7 +138,7 @@ class Shapes(BaseExperiment):
     networks: Annotated[dict[Name, ConvolutionStack], Field(min_length=1)]
 
 
-class _Trained(BaseExperiment):
+class _Trained(KerasExperiment):
     """What the tasks that train have in common."""
 
     layers: Annotated[list[Layer], Field(min_length=1)] = Field(

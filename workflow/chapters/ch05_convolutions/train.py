@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from chapters.ch05_convolutions import activations, filters, networks, pooling
-from kerasbook import models, steps
+from kerasbook import checkpoints, models, steps
 from kerasbook.arrays import read_processed
 from kerasbook.tracking import tracked
 from kerasbook.training import Progress, save_keras_run, save_run
@@ -64,6 +64,7 @@ def _network(snakemake, run, step, data) -> None:
     progress = networks.fit(
         model, (networks.scaled(data["x_train"]), data["y_train"]), (x_test, data["y_test"]),
         settings["epochs"], settings["batch_size"], run.metrics, seed=step.seed,
+        keep=checkpoints.of_run(snakemake, run, step),
     )  # fmt: skip
     predictions = {
         "probabilities": model.predict(x_test, batch_size=networks.BATCH, verbose=0),
@@ -84,8 +85,10 @@ def _dropout(snakemake, run, step, data) -> None:
     model = networks.compiled(settings["layers"], settings["optimizer"])
     plain = networks.compiled(kept, settings["optimizer"])
     plain.set_weights(model.get_weights())
-    with_dropout = networks.fit_observed(model, train, held_out, settings, step.seed)
-    without = networks.fit_observed(plain, train, held_out, settings, step.seed)
+    keep = checkpoints.of_run(snakemake, run, step)
+    rows_and_settings = (train, held_out, settings, step.seed, keep)
+    with_dropout = networks.fit_observed(model, *rows_and_settings, "with_dropout")
+    without = networks.fit_observed(plain, *rows_and_settings, "without_dropout")
     both = Progress(settings["epochs"], 2 * len(rows), run.metrics)
     for epoch in range(settings["epochs"]):
         told = {key: values[epoch] for key, values in with_dropout.history.items()}
@@ -99,14 +102,17 @@ def _dropout(snakemake, run, step, data) -> None:
 COMPUTED = {"kernels": kernels, "activations": gradients, "pooling": pools, "shapes": shapes}
 TRAINED = {"network": _network, "dropout": _dropout}
 NEED_KERAS = ("shapes", "network", "dropout")
+NEED_TENSORFLOW = ("shapes", "network")
 
 
 def main(snakemake) -> None:
     """Do the experiment's task, and write what came of it."""
     step = steps.step_of(snakemake)
     task = step.settings["task"]
+    if task in NEED_TENSORFLOW:  # said before it trains
+        models.need_tensorflow("shapes and receptive fields", "run chapter ch05 with it.")
     if task in NEED_KERAS:
-        models.set_up_keras(snakemake.threads).utils.set_random_seed(step.seed)
+        models.set_up(step).utils.set_random_seed(step.seed)
     data, about = read_processed(snakemake)
     with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
         run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")

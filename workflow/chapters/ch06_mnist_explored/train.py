@@ -50,7 +50,7 @@ def main(snakemake) -> None:
         )
         digits = model.predict(x_test).astype(np.uint8)
         example = data["x_test"][:2].reshape(2, -1).astype(np.float64)
-        uri = log_dense_model(snakemake.output.model, example)
+        uri = log_dense_model(run, snakemake.output.model, example)
         count = model.centroids_.size
         save_run(snakemake, run, step, progress, {"digits": digits}, count, uri, first_epoch=0)
 

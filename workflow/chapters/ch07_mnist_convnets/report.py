@@ -4,6 +4,7 @@ import numpy as np
 
 from kerasbook import models, plots, steps
 from kerasbook.figures import compared, repairs
+from kerasbook.html import format_count
 from kerasbook.metrics import confusion
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
@@ -70,7 +71,8 @@ def confusion_of_first(results: Results) -> ChapterFigure:
     return ChapterFigure(
         "confusion",
         "Confusion matrix",
-        f"What the test digits are and what the first network says, {len(seeds)} seed(s) together.",
+        "What the test digits are and what the first network says, "
+        f"{format_count(len(seeds), 'seed')} together.",
         f"Confusion matrix. Not six: {counts[0, 0]} right, {counts[0, 1]} taken for six. "
         f"Six: {counts[1, 1]} right, {counts[1, 0]} missed.",
         plots.confusion_matrix(counts, ["not six", "six"]),

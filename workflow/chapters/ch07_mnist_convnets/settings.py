@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from kerasbook.configuration import BaseExperiment
+from kerasbook.configuration import KerasExperiment
 from kerasbook.layers import Layer, Optimizer, check_stack
 
 
-class Experiment(BaseExperiment):
+class Experiment(KerasExperiment):
     """A convolutional network that tells sixes from other digits."""
 
     layers: Annotated[list[Layer], Field(min_length=1)] = Field(

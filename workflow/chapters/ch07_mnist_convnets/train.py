@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasbook import models, steps
+from kerasbook import checkpoints, models, steps
 from kerasbook.arrays import read_processed
 from kerasbook.tracking import tracked
 from kerasbook.training import fit, save_keras_run
@@ -37,8 +37,8 @@ def rows_for(
 
 def main(snakemake) -> None:
     """Train, predict the test rows, and write model, history and predictions."""
-    keras = models.set_up_keras(snakemake.threads)
     step = steps.step_of(snakemake)
+    keras = models.set_up(step)
     settings = step.settings
     data, about = read_processed(snakemake)
     with tracked(snakemake.params.tracking, step, {"data": about["digest"]}) as run:
@@ -59,6 +59,7 @@ def main(snakemake) -> None:
             settings["batch_size"],
             run.metrics,
             seed=step.seed,
+            keep=checkpoints.of_run(snakemake, run, step),
         )
         x_test = scaled(data["x_test"])
         probabilities = model.predict(x_test, batch_size=1000, verbose=0)

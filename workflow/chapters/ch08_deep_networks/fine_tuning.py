@@ -9,6 +9,7 @@ import numpy as np
 
 from chapters.ch08_deep_networks.networks import NETWORKS, prepare_layers, prepared
 from kerasbook import models
+from kerasbook.checkpoints import Checkpoints
 from kerasbook.epochs import Seed
 from kerasbook.errors import KerasbookError
 from kerasbook.training import Progress, fit
@@ -213,11 +214,14 @@ class FineTuned:
         send: Any = None,
         *,
         seed: Seed,
+        keep: Checkpoints | None = None,
+        name: str = "stage",
     ) -> Progress:
         """Train from a layer on; the features of what lies before are computed once.
 
         Args:
             data: `x_train`, `x_val` (n, size, size, 3) uint8 and `y_train`, `y_val` (n,).
+            keep, name: of the checkpoints, see `kerasbook.training.fit`.
 
         Returns:
             The progress. `times` gets `frozen_pass_ms` (all training pictures through the
@@ -237,13 +241,18 @@ class FineTuned:
         model.compile(
             loss=loss_of(self.settings), optimizer=models.optimizer(optimizer), metrics=["accuracy"]
         )
-        begun: list[float] = []
-        ended: list[float] = []
-        clock = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, logs: begun.append(time.perf_counter()),
-            # Before validation, which is no part of learning.
-            on_train_batch_end=lambda batch, logs: ended.append(time.perf_counter()),
-        )
+        taken: list[float] = []
+
+        class Clock(keras.callbacks.Callback):
+            """The seconds of each epoch before its validation, which is no part of learning."""
+
+            def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+                self.begun = time.perf_counter()
+                taken.append(0.0)
+
+            def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+                taken[-1] = time.perf_counter() - self.begun
+
         progress = fit(
             model,
             (x_train, one_hot[data["y_train"]]),
@@ -251,12 +260,13 @@ class FineTuned:
             epochs,
             self.settings["batch_size"],
             send,
-            callbacks=[clock],
+            callbacks=[Clock()],
             validation_batch_size=CHUNK,
             seed=seed,
+            keep=keep,
+            name=name,
+            kept={"seconds_of_epochs": taken},
         )
-        batches = len(ended) // len(begun)
-        taken = np.array(ended[batches - 1 :: batches]) - np.array(begun)
         if bottom is not None and not self.times:
             self.times = {
                 "frozen_pass_ms": frozen_ms,
@@ -291,16 +301,9 @@ class FineTuned:
             (n, height, width) float32 at the resolution of the last feature maps, from 0 to
             1 in each picture; all 0 where nothing speaks for the answer.
 
-        Raises:
-            KerasbookError: Keras runs on another backend than TensorFlow.
+        Keras must compute with TensorFlow.
         """
         import keras
-
-        if keras.backend.backend() != "tensorflow":
-            raise KerasbookError(
-                f"KERAS_BACKEND: found {keras.backend.backend()}, expected tensorflow for "
-                "Grad-CAM; set grad_cam: 0 to do without."
-            )
         import tensorflow as tf
 
         maps = tf.convert_to_tensor(features(self.base, pictures, self.family))
@@ -322,5 +325,6 @@ def joined(first: Progress, second: Progress) -> Progress:
     """Two stages as one training: the second's epochs after the first's."""
     whole = Progress(first.epochs + second.epochs, first.rows, first.send)
     whole.history = {key: [*first.history[key], *second.history[key]] for key in first.history}
+    whole.numbers = [*first.numbers, *second.numbers]
     whole.seconds = first.seconds + second.seconds
     return whole

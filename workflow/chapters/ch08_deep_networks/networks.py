@@ -55,7 +55,9 @@ def _miniature(shape: tuple[int, int, int] | None, top: bool) -> Any:
         x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
     if top:
         x = layers.GlobalAveragePooling2D(name="average")(x)
-        x = layers.Dense(MINIATURE_CLASSES, activation="softmax", name="predictions")(x)
+        x = layers.Dense(
+            MINIATURE_CLASSES, activation="softmax", dtype="float32", name="predictions"
+        )(x)
     return keras.Model(inputs, x, name="miniature")
 
 

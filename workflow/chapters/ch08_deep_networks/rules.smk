@@ -23,9 +23,9 @@ use rule stage_train as ch08_train with:
         chapter="ch08_deep_networks",
     resources:
         # The most is VGG19's: its weights, and as much again while they are drawn.
-        mem_mb=2500,
-        runtime=60,
-        gpu=PLAN.gpus,
+        mem_mb=more_each_try(3000),
+        runtime=more_each_try(60),
+        gpu=PLAN.gpu_of,
 
 
 use rule stage_evaluate as ch08_evaluate with:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from chapters.ch08_deep_networks.networks import NETWORKS
-from kerasbook.configuration import BaseExperiment, Name
+from kerasbook.configuration import BaseExperiment, KerasExperiment, Name
 from kerasbook.layers import Layer, Optimizer
 from kerasbook.validation import Strict
 
@@ -79,7 +79,7 @@ class Architectures(BaseExperiment):
         return self
 
 
-class Recognition(BaseExperiment):
+class Recognition(KerasExperiment):
     """Trained networks are asked what is on a few pictures."""
 
     DATA_KIND: ClassVar[str] = "pictures"
@@ -115,7 +115,7 @@ class Recognition(BaseExperiment):
         return _weights_maker(self.weights)
 
 
-class Pretraining(BaseExperiment):
+class Pretraining(KerasExperiment):
     """The miniature network learns digits, so that there are weights to fine-tune."""
 
     DATA_KIND: ClassVar[str] = "idx_images"
@@ -136,7 +136,7 @@ class SecondStage(Strict):
     epochs: Epochs
 
 
-class FineTuning(BaseExperiment):
+class FineTuning(KerasExperiment):
     """A network that was trained on other pictures learns two new classes."""
 
     DATA_KIND: ClassVar[str] = "picture_folders"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chapters.ch08_deep_networks import fine_tuning, forward, imagenet, networks, weights
-from kerasbook import models, pictures, steps
+from kerasbook import checkpoints, models, pictures, steps
 from kerasbook.arrays import read_processed
 from kerasbook.errors import KerasbookError
 from kerasbook.files import write_json
@@ -32,7 +32,12 @@ def weights_files(snakemake: Any, origin: str, names: list[str]) -> list[Path | 
         return [None] * len(names)
     if origin == "imagenet":  # in the order of the experiment's raw_data()
         return [Path(file) for file in snakemake.input.raw[: len(names)]]
-    return [Path(snakemake.input.start[0]) / "weights.h5"] * len(names)
+    return [start_file(snakemake)] * len(names)
+
+
+def start_file(snakemake: Any) -> Path:
+    """The weights that an experiment of this chapter has left to this one."""
+    return Path(snakemake.input.start[0]) / "weights.h5"
 
 
 # ---------------------------------------------------------------------------- architectures
@@ -143,6 +148,7 @@ def pretrain(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray]
         settings["batch_size"],
         run.metrics,
         seed=step.seed,
+        keep=checkpoints.of_run(snakemake, run, step),
     )
     probabilities = model.predict(x_test, batch_size=1000, verbose=0)
     weights.save_weights(folder_of(snakemake) / "weights.h5", weights.layers_of(model))
@@ -195,6 +201,8 @@ def own_answer(
 def fine_tune(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray]) -> None:
     """One stage, or two; then the validation pictures are answered and some explained."""
     settings = step.settings
+    if settings["grad_cam"]:  # said before it trains
+        models.need_tensorflow("Grad-CAM", "set grad_cam: 0 in the experiment to do without.")
     name = settings["network"]
     network = networks.NETWORKS[name]
     data = brought_to(data, settings["size"])
@@ -211,9 +219,10 @@ def fine_tune(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray
         learnt["x_train"], learnt["y_train"] = fine_tuning.with_mirrored(
             data["x_train"], data["y_train"]
         )
+    keep = checkpoints.of_run(snakemake, run, step)
     progress = tuned.stage(
         learnt, settings["frozen_before"], settings["optimizer"], settings["epochs"], run.metrics,
-        seed=(step.seed, 1),
+        seed=(step.seed, 1), keep=keep, name="first_stage",
     )  # fmt: skip
     second = settings["second_stage"]
     if second is not None:
@@ -224,6 +233,8 @@ def fine_tune(snakemake: Any, step: Any, run: Any, data: Mapping[str, np.ndarray
             second["epochs"],
             lambda values, epoch: run.metrics(values, settings["epochs"] + epoch),
             seed=(step.seed, 2),
+            keep=keep,
+            name="second_stage",
         )
         progress = fine_tuning.joined(progress, more)
     predictions = {"outputs": tuned.probabilities(data["x_val"])}
@@ -249,10 +260,12 @@ def main(snakemake) -> None:
     step = steps.step_of(snakemake)
     task = step.settings["task"]
     if task != "architectures":  # which leaves Keras to other processes
-        models.set_up_keras(snakemake.threads).utils.set_random_seed(step.seed)
+        models.set_up(step).utils.set_random_seed(step.seed)
     data, about = read_processed(snakemake)
-    raw = raw_digests(snakemake)
-    with tracked(snakemake.params.tracking, step, {"data": about["digest"], **raw}) as run:
+    inputs = {"data": about["digest"], **raw_digests(snakemake)}
+    if snakemake.input.start:
+        inputs["start"] = weights.digest(start_file(snakemake))
+    with tracked(snakemake.params.tracking, step, inputs) as run:
         run.dataset(about["resolved"], about["digest"], snakemake.input.data, "training")
         if task == "pretraining":
             pretrain(snakemake, step, run, data)

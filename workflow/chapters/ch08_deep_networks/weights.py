@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from kerasbook.errors import KerasbookError
-from kerasbook.files import written_whole
+from kerasbook.files import digest_of_arrays, written_whole
 from kerasbook.validation import nearest
 
 AGAIN = "delete the file and run snakemake again to fetch it"
@@ -201,6 +201,21 @@ def load_weights(
             for variable, entry in zip(layer.weights, entries):
                 variable.assign(_array(weights, name, entry))
     return len(matched)
+
+
+def digest(path: str | Path) -> str:
+    """The SHA-256 of a file's weights: the same for equal weights, however the file came about.
+
+    Raises:
+        KerasbookError: as `WeightsFile`, or a layer cannot be read.
+    """
+    with WeightsFile(path) as weights:
+        arrays = {
+            f"{layer}/{place}": _array(weights, layer, entry)
+            for layer, entries in weights.layers.items()
+            for place, entry in enumerate(entries)
+        }
+    return digest_of_arrays(arrays)
 
 
 def save_weights(path: str | Path, layers: Mapping[str, Sequence[tuple[str, np.ndarray]]]) -> None:

@@ -76,7 +76,11 @@ def of_doc_vectors(run: SeedRun) -> dict[str, float]:
 
 
 def of_sentences(run: SeedRun) -> dict[str, float]:
-    """Metrics on the rows that nothing was learnt from, and the course of the training."""
+    """Metrics on the rows that nothing was learnt from, and the course of the training.
+
+    `test_loss` is of probabilities cut off at 1e-7; `last_val_loss` is what the experiment's own
+    loss comes to after the last epoch, in nats too.
+    """
     first = int(run.data["first_validation_row"])
     told = metrics.binary(run.data["y"][first:], run.predictions["probabilities"])
     if "val_accuracy" not in run.history:
@@ -86,6 +90,7 @@ def of_sentences(run: SeedRun) -> dict[str, float]:
         "epochs_run": len(run.epochs),
         "best_epoch": int(run.epochs[watched.argmin()]),
         "lowest_val_loss": float(watched.min()),
+        "last_val_loss": float(watched[-1]),
         "best_val_accuracy": float(run.history["val_accuracy"].max()),
         "train_accuracy": float(run.history["accuracy"][-1]),
         "n_known_words": int(run.predictions["n_known_words"]),

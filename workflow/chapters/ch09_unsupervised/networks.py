@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from kerasbook import models
 from kerasbook.fused import fused
@@ -16,6 +16,8 @@ from kerasbook.fused import fused
 PIXELS = 784
 # Batches that TensorFlow takes in one call from Python.
 STEPS_PER_CALL = 16
+# How near to 0 and 1 Keras 1 let a probability come before the logarithm.
+EPSILON = 1e-7
 
 
 def compiled(model: Any, settings: Mapping[str, Any], **options: Any) -> Any:
@@ -29,6 +31,27 @@ def compiled(model: Any, settings: Mapping[str, Any], **options: Any) -> Any:
     return model
 
 
+def clipped_crossentropy(y_true: Any, y_pred: Any) -> Any:
+    """Binary cross-entropy (nats) as Keras 1 computed it, of probabilities that are cut off.
+
+    A row costs 16 nats at most, and one that is cut off teaches nothing. Keras 3 on
+    TensorFlow looks behind the sigmoid instead: what a row costs there has no bound, and a row
+    that is surely wrong goes on teaching (`binary_crossentropy` and `_get_logits` of
+    keras/src/backend/tensorflow/nn.py, 3.15; backends JAX and PyTorch cut off as Keras 1 did).
+
+    Args:
+        y_true: (n, 1), 0 or 1.
+        y_pred: (n, 1), from 0 to 1.
+    """
+    sure = ops.clip(y_pred, EPSILON, 1 - EPSILON)
+    return -ops.mean(y_true * ops.log(sure) + (1 - y_true) * ops.log(1 - sure), axis=-1)
+
+
+def loss_of(settings: Mapping[str, Any]) -> Any:
+    """The loss that an experiment's `loss` names."""
+    return clipped_crossentropy if settings["loss"] == "keras_1" else "binary_crossentropy"
+
+
 def autoencoder(codes: int) -> tuple[Any, Any, Any]:
     """Encoder, decoder, and the two in a row (lines 2467 to 2476 of the chapters).
 
@@ -40,7 +63,8 @@ def autoencoder(codes: int) -> tuple[Any, Any, Any]:
         [keras.Input((PIXELS,)), layers.Dense(codes, activation="relu")], name="encoder"
     )
     decoder = keras.Sequential(
-        [keras.Input((codes,)), layers.Dense(PIXELS, activation="sigmoid")], name="decoder"
+        [keras.Input((codes,)), layers.Dense(PIXELS, activation="sigmoid", dtype="float32")],
+        name="decoder",
     )
     pixels = keras.Input((PIXELS,))
     return encoder, decoder, keras.Model(pixels, decoder(encoder(pixels)), name="autoencoder")
@@ -52,7 +76,7 @@ def classifier(codes: int, frozen: bool = False) -> Any:
         [
             keras.Input((PIXELS,)),
             layers.Dense(codes, activation="relu", trainable=not frozen),
-            layers.Dense(10, activation="softmax"),
+            layers.Dense(10, activation="softmax", dtype="float32"),
         ]
     )
 
@@ -101,5 +125,5 @@ def sentence_cnn(
     else:
         flow = layers.Dropout(settings["dropout"][1])(flow)
     limit = None if norm is None else keras.constraints.MaxNorm(norm, axis=0)
-    output = layers.Dense(1, activation="sigmoid", kernel_constraint=limit)(flow)
+    output = layers.Dense(1, activation="sigmoid", kernel_constraint=limit, dtype="float32")(flow)
     return keras.Model(words, output)

@@ -7,6 +7,7 @@ import numpy as np
 from chapters.ch09_unsupervised import figures
 from kerasbook import plots, steps
 from kerasbook.figures import absent, compared
+from kerasbook.html import format_count
 from kerasbook.reporting import ChapterFigure, Results, write_report
 
 AUTOENCODERS = ("autoencoder", "autoencoder_adam")
@@ -189,7 +190,7 @@ def few_labels(results: Results) -> ChapterFigure:
         "Test accuracy of a classifier with one hidden layer that learns from a few labelled "
         "digits: from scratch, on an encoder that stays as the autoencoder left it, and on one "
         f"that learns on. A ring is one draw of the labelled digits, {len(every[0])} in each row "
-        f"({len(seeds)} seed(s)).",
+        f"({format_count(len(seeds), 'seed')}).",
         "Test accuracy: " + "; ".join(f"{n} {one:.4f}" for n, one in zip(names, means)) + ".",
         plots.bar_with_error(
             names, means, [None] * len(means), label="test accuracy", percent=True,

@@ -20,9 +20,9 @@ use rule stage_train as ch09_train with:
     wildcard_constraints:
         chapter="ch09_unsupervised",
     resources:
-        mem_mb=2500,
-        runtime=60,
-        gpu=PLAN.gpus,
+        mem_mb=more_each_try(3000),
+        runtime=more_each_try(60),
+        gpu=PLAN.gpu_of,
 
 
 use rule stage_evaluate as ch09_evaluate with:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kerasbook.configuration import BaseExperiment
+from kerasbook.configuration import BaseExperiment, KerasExperiment
 from kerasbook.layers import Optimizer, Rate
 
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
@@ -12,7 +12,7 @@ BatchSize = Annotated[int, Field(ge=1, le=100_000)]
 Size = Annotated[int, Field(ge=1, le=10_000)]
 
 
-class Autoencoder(BaseExperiment):
+class Autoencoder(KerasExperiment):
     """Pictures of digits pressed through a few codes and back."""
 
     task: Literal["autoencoder"]
@@ -27,7 +27,7 @@ class Autoencoder(BaseExperiment):
     )
 
 
-class Pretraining(BaseExperiment):
+class Pretraining(KerasExperiment):
     """A classifier that begins with an autoencoder's encoder, where few digits have labels."""
 
     task: Literal["pretraining"]
@@ -88,7 +88,7 @@ class TfidfReference(BaseExperiment):
     task: Literal["tfidf"]
 
 
-class SentenceCnn(BaseExperiment):
+class SentenceCnn(KerasExperiment):
     """A convolutional network over the words of a sentence."""
 
     DATA_KIND: ClassVar[str] = "labelled_texts"
@@ -117,6 +117,11 @@ class SentenceCnn(BaseExperiment):
     )
     max_norm: Annotated[float, Field(gt=0, le=100)] | None = Field(
         description="The largest norm of the output's weights; null for any."
+    )
+    loss: Literal["keras_1", "keras_3"] = Field(
+        description="Binary cross-entropy as Keras 1 computed it, of probabilities that stay "
+        "1e-7 away from 0 and 1, or as Keras 3 does on TensorFlow: of the values before the "
+        "sigmoid, without a bound."
     )
     optimizer: Optimizer
     epochs: Epochs

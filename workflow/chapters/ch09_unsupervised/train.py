@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from chapters.ch09_unsupervised import autoencoding, sentences
-from kerasbook import models, steps, texts
+from kerasbook import checkpoints, models, steps, texts
 from kerasbook.arrays import read_processed, save_npz
 from kerasbook.raw import raw_digests
 from kerasbook.tracking import tracked
-from kerasbook.training import Progress, fit, save_keras_run, save_run
+from kerasbook.training import Progress, early_stopping, fit, save_keras_run, save_run
 
 Arrays = dict[str, np.ndarray]
 
@@ -35,7 +35,7 @@ def without_state(model: Any) -> Any:
 # ------------------------------------------------------------------- the autoencoder
 
 
-def fitted_autoencoder(run: Any, step: Any, data: Arrays) -> tuple[Any, ...]:
+def fitted_autoencoder(snakemake: Any, run: Any, step: Any, data: Arrays) -> tuple[Any, ...]:
     """Train an autoencoder; the test pictures are watched, as printed (line 2484).
 
     Returns:
@@ -56,13 +56,15 @@ def fitted_autoencoder(run: Any, step: Any, data: Arrays) -> tuple[Any, ...]:
         settings["batch_size"],
         run.metrics,
         seed=step.seed,
+        keep=checkpoints.of_run(snakemake, run, step),
     )
     return encoder, decoder, model, progress, x_train, x_test
 
 
 def train_autoencoder(snakemake: Any, run: Any, step: Any, data: Arrays) -> None:
     """Pictures to codes and back; reconstructions, drawn pictures and codes are kept."""
-    encoder, decoder, model, progress, x_train, x_test = fitted_autoencoder(run, step, data)
+    fitted = fitted_autoencoder(snakemake, run, step, data)
+    encoder, decoder, model, progress, x_train, x_test = fitted
     codes = encoder.predict(x_test, batch_size=1000, verbose=0)
     back = decoder.predict(codes, batch_size=1000, verbose=0)
     of_training = encoder.predict(x_train, batch_size=1000, verbose=0)
@@ -86,7 +88,8 @@ def train_autoencoder(snakemake: Any, run: Any, step: Any, data: Arrays) -> None
 def train_pretraining(snakemake: Any, run: Any, step: Any, data: Arrays) -> None:
     """Classifiers of few labelled pictures, with the encoder in front and without."""
     settings = step.settings
-    encoder, _, model, progress, x_train, x_test = fitted_autoencoder(run, step, data)
+    fitted = fitted_autoencoder(snakemake, run, step, data)
+    encoder, _, model, progress, x_train, x_test = fitted
     counts = [count for count in settings["label_counts"] if count <= len(x_train)]
     accuracy = np.zeros((len(WAYS), len(counts), settings["draws"]))
     for number, way in enumerate(WAYS):
@@ -252,9 +255,9 @@ def train_tfidf(snakemake: Any, run: Any, step: Any, data: Arrays) -> None:
     progress.seconds = time.monotonic() - progress.started
     answers = pipeline.predict_proba(lines[judged])[:, 1]
     example = np.array(lines[:2])
-    logged = mlflow.sklearn.log_model(
-        pipeline,
-        name="model",
+    model_uri = run.model(
+        mlflow.sklearn,
+        sk_model=pipeline,
         signature=mlflow.models.infer_signature(example, pipeline.predict(example)),
         input_example=example,
         pip_requirements=[f"scikit-learn=={importlib.metadata.version('scikit-learn')}"],
@@ -268,7 +271,7 @@ def train_tfidf(snakemake: Any, run: Any, step: Any, data: Arrays) -> None:
         weights=weights[extreme],
     )
     kept = {"probabilities": answers.astype(np.float32)}
-    save_run(snakemake, run, step, progress, kept, len(weights) + 1, logged.model_uri)
+    save_run(snakemake, run, step, progress, kept, len(weights) + 1, model_uri)
 
 
 def first_vectors(snakemake: Any, step: Any, data: Arrays) -> tuple[np.ndarray | None, int]:
@@ -294,15 +297,13 @@ def first_vectors(snakemake: Any, step: Any, data: Arrays) -> tuple[np.ndarray |
 
 def train_sentence_cnn(snakemake: Any, run: Any, step: Any, data: Arrays) -> None:
     """A convolutional network over the words of a sentence."""
-    import keras
-
     from chapters.ch09_unsupervised import networks
 
     settings = step.settings
     begun, n_known = first_vectors(snakemake, step, data)
     n_words = len(data["word_offsets"]) - 1
     model = networks.sentence_cnn(settings, data["x"].shape[1], n_words, begun)
-    networks.compiled(model, settings, loss="binary_crossentropy", metrics=["accuracy"])
+    networks.compiled(model, settings, loss=networks.loss_of(settings), metrics=["accuracy"])
     learnt, judged = sentence_rows(data)
     x, y = data["x"][learnt], data["y"][learnt]
     watched, callbacks = (data["x"][judged], data["y"][judged]), []
@@ -311,13 +312,13 @@ def train_sentence_cnn(snakemake: Any, run: Any, step: Any, data: Arrays) -> Non
         apart, rest = sentences.development_rows(len(x), DEVELOPMENT_SHARE, step.seed)
         watched, (x, y) = (x[apart], y[apart]), (x[rest], y[rest])
         callbacks = [
-            keras.callbacks.EarlyStopping(
+            early_stopping(
                 monitor="val_loss", patience=settings["patience"], restore_best_weights=True
             )
         ]
     progress = fit(
         model, (x, y), watched, settings["epochs"], settings["batch_size"], run.metrics, callbacks,
-        seed=step.seed,
+        seed=step.seed, keep=checkpoints.of_run(snakemake, run, step),
     )  # fmt: skip
     answers = model.predict(data["x"][judged], batch_size=1000, verbose=0)[:, 0]
     kept = {"probabilities": answers, "n_known_words": np.array(n_known)}
@@ -339,7 +340,7 @@ def main(snakemake) -> None:
     """Train and keep what the page shows."""
     step = steps.step_of(snakemake)
     task = step.settings["task"]
-    keras = models.set_up_keras(snakemake.threads) if task in WITH_KERAS else None
+    keras = models.set_up(step) if task in WITH_KERAS else None
     data, about = read_processed(snakemake)
     raw = raw_digests(snakemake)
     with tracked(snakemake.params.tracking, step, {"data": about["digest"], **raw}) as run:

@@ -29,7 +29,7 @@ def sentiment_network(settings: Mapping[str, Any], vocabulary: int) -> Any:
             *([keras.layers.SpatialDropout1D(dropped)] if dropped else []),
             cell(settings["units"]),
             keras.layers.Dropout(settings["dropout"]),
-            keras.layers.Dense(1, activation="sigmoid"),
+            keras.layers.Dense(1, activation="sigmoid", dtype="float32"),
         ]
     )
 
@@ -45,7 +45,7 @@ def character_network(settings: Mapping[str, Any], window: int, symbols: int) ->
             keras.layers.LSTM(
                 settings["units"], recurrent_activation=settings["recurrent_activation"]
             ),
-            keras.layers.Dense(symbols, activation="softmax"),
+            keras.layers.Dense(symbols, activation="softmax", dtype="float32"),
         ]
     )
 

@@ -15,9 +15,9 @@ use rule stage_train as ch10_train with:
     wildcard_constraints:
         chapter="ch10_recurrent",
     resources:
-        mem_mb=2500,
-        runtime=60,
-        gpu=PLAN.gpus,
+        mem_mb=more_each_try(2500),
+        runtime=more_each_try(60),
+        gpu=PLAN.gpu_of,
 
 
 use rule stage_evaluate as ch10_evaluate with:

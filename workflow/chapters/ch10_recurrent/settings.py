@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from kerasbook.configuration import BaseExperiment
+from kerasbook.configuration import BaseExperiment, KerasExperiment
 from kerasbook.layers import Optimizer, Rate, Units
 
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
@@ -14,7 +14,7 @@ Count = Annotated[int, Field(ge=1)]
 Diversity = Annotated[float, Field(gt=0, le=100)]
 
 
-class Sentiment(BaseExperiment):
+class Sentiment(KerasExperiment):
     """A recurrent network that tells a good review from a bad one by its last words."""
 
     DATA_KIND: ClassVar[str] = "labelled_texts"
@@ -55,7 +55,7 @@ class Linear(BaseExperiment):
     )
 
 
-class Characters(BaseExperiment):
+class Characters(KerasExperiment):
     """A recurrent network that learns which character comes next, and writes."""
 
     DATA_KIND: ClassVar[str] = "text"

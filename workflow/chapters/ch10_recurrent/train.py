@@ -9,7 +9,7 @@ import numpy as np
 
 from chapters.ch10_recurrent import reviews, writing
 from chapters.ch10_recurrent.writing import STEP, WINDOW
-from kerasbook import characters, steps
+from kerasbook import characters, checkpoints, steps
 from kerasbook.arrays import read_processed, save_npz
 from kerasbook.files import write_text
 from kerasbook.tracking import Run, tracked
@@ -44,7 +44,7 @@ def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -
     """Fit a recurrent network to reviews, and ask it about the test rows."""
     from kerasbook import models
 
-    keras = models.set_up_keras(snakemake.threads)
+    keras = models.set_up(step)
     from chapters.ch10_recurrent import networks
     from kerasbook.fused import fused
 
@@ -56,13 +56,14 @@ def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -
     model = networks.sentiment_network(settings, len(words) + reviews.FIRST_RANK + 1)
     told = {"loss": "binary_crossentropy", "metrics": ["accuracy"]}
     model.compile(optimizer=fused(models.optimizer(settings["optimizer"])), **told)
-    ends = [time.monotonic()]
+    begun, seconds = time.monotonic(), []
     watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: ends.append(time.monotonic())
+        on_epoch_end=lambda epoch, logs: seconds.append(time.monotonic() - begun)
     )
     progress = fit(
         model, (x, y), (x_test, data["y_test"]), settings["epochs"], settings["batch_size"],
-        run.metrics, [watch], seed=step.seed,
+        run.metrics, [watch], seed=step.seed, keep=checkpoints.of_run(snakemake, run, step),
+        kept={"seconds": seconds},
     )  # fmt: skip
     row = first_long_row(x_test)
     answers = {
@@ -70,7 +71,7 @@ def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -
         "followed_row": np.array(row),
         "followed": model.predict(networks.beginnings(x_test[row]), verbose=0)[:, 0],
     }
-    times = {"fit_ms@1": 1000 * (ends[1] - ends[0])}
+    times = {"fit_ms@1": 1000 * seconds[0]}
     # Keras's own optimizer, without its state: what is saved is small and loads anywhere.
     model.compile(optimizer=models.optimizer(settings["optimizer"]), **told)
     save_keras_run(snakemake, run, step, model, progress, answers, x_test[:2], times=times)
@@ -127,7 +128,7 @@ def train_characters(snakemake: Any, run: Run, step: steps.Step, data: Mapping) 
     """Fit the character network; after each epoch it writes."""
     from kerasbook import models
 
-    keras = models.set_up_keras(snakemake.threads)
+    keras = models.set_up(step)
     from chapters.ch10_recurrent import networks
 
     settings = step.settings
@@ -150,7 +151,8 @@ def train_characters(snakemake: Any, run: Run, step: steps.Step, data: Mapping) 
     epochs = settings["epochs"]
     progress = fit(
         model, source, epochs=epochs, send=run.metrics, rows=source.windows,
-        callbacks=[watch, write], seed=step.seed,
+        callbacks=[watch, write], seed=step.seed, keep=checkpoints.of_run(snakemake, run, step),
+        kept={"spans": spans, "written": written},
     )  # fmt: skip
     more: dict[str, Any] = {"times": {"fit_ms@1": 1000 * spans[0]}}
     if settings["interrupted_after"]:

@@ -40,6 +40,15 @@ class Writing:
         self.logs_of_zero: list[int] = []
         self.least: list[float] = []
 
+    def state(self) -> dict[str, list]:
+        """What has been written, for a checkpoint."""
+        return {name: getattr(self, name) for name in ("starts", "texts", "logs_of_zero", "least")}
+
+    def restore(self, state: Mapping[str, list]) -> None:
+        """Go on after what a checkpoint holds."""
+        for name, one in state.items():
+            setattr(self, name, one)
+
     def after(self, epoch: int) -> None:
         """Write from a place of the text that the seed and the epoch give."""
         draws = np.random.default_rng([self.seed, epoch])

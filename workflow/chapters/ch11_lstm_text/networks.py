@@ -32,8 +32,8 @@ def _head(settings: dict[str, Any], unroll: bool = False) -> list[Any]:
     return [
         keras.layers.LSTM(settings["units"], recurrent_activation=settings["gates"], unroll=unroll),
         keras.layers.Dropout(settings["dropout"]),
-        keras.layers.Dense(1),
-        keras.layers.Activation("sigmoid"),
+        keras.layers.Dense(1, dtype="float32"),
+        keras.layers.Activation("sigmoid", dtype="float32"),
     ]
 
 
@@ -50,7 +50,7 @@ def character_model(symbols: int, window: int, units: int, gates: str = "sigmoid
             keras.Input((window,), dtype="int32"),
             one_hot_layer(symbols),
             keras.layers.LSTM(units, recurrent_activation=gates.removesuffix("_keras_1")),
-            keras.layers.Dense(symbols),
-            keras.layers.Activation("softmax"),
+            keras.layers.Dense(symbols, dtype="float32"),
+            keras.layers.Activation("softmax", dtype="float32"),
         ]
     )

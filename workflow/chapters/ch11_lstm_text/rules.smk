@@ -15,12 +15,10 @@ use rule stage_train as ch11_train with:
     wildcard_constraints:
         chapter="ch11_lstm_text",
     resources:
-        mem_mb=2500,
-        runtime=150,
+        mem_mb=more_each_try(2500),
+        runtime=more_each_try(150),
         # The character network is trained on the processor, by code of its own.
-        gpu=lambda wildcards: (
-            PLAN.gpus if PLAN.settings_of(wildcards)["task"] in ("one_hot", "tfidf") else 0
-        ),
+        gpu=PLAN.gpu_of,
 
 
 use rule stage_evaluate as ch11_evaluate with:

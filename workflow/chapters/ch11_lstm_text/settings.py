@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from kerasbook.configuration import BaseExperiment
+from kerasbook.configuration import BaseExperiment, KerasExperiment
 from kerasbook.layers import SGD, Optimizer, RMSprop
 
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
@@ -25,7 +25,7 @@ class _OfTexts(BaseExperiment):
     DATA_KIND: ClassVar[str] = "labelled_texts"
 
 
-class _Classifier(_OfTexts):
+class _Classifier(_OfTexts, KerasExperiment):
     """An LSTM that tells the two kinds of texts apart."""
 
     units: int = Field(ge=1, le=10_000, description="Of the LSTM layer.")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chapters.ch11_lstm_text import inputs, sampling
-from kerasbook import models, steps
+from kerasbook import checkpoints, models, steps
 from kerasbook.arrays import read_processed, save_npz
 from kerasbook.characters import decode, window_starts, windows
 from kerasbook.files import write_text
@@ -33,7 +33,7 @@ def compiled_model(model: Any, settings: dict[str, Any]) -> Any:
     return model
 
 
-def fit_one_hot(settings: dict, data: dict, seed: int, send: Any) -> tuple:
+def fit_one_hot(settings: dict, data: dict, seed: int, send: Any, keep: Any = None) -> tuple:
     """The network on hashed words: model, progress, predictions, an example of its input."""
     from chapters.ch11_lstm_text.networks import embedding_classifier
 
@@ -53,6 +53,7 @@ def fit_one_hot(settings: dict, data: dict, seed: int, send: Any) -> tuple:
         settings["batch_size"],
         send,
         seed=seed,
+        keep=keep,
     )
     predictions = {
         "probabilities": model.predict(rows[test], batch_size=1000, verbose=0)[:, 0],
@@ -64,7 +65,7 @@ def fit_one_hot(settings: dict, data: dict, seed: int, send: Any) -> tuple:
     return model, progress, predictions, rows[:2]
 
 
-def fit_tfidf(settings: dict, data: dict, seed: int, send: Any) -> tuple:
+def fit_tfidf(settings: dict, data: dict, seed: int, send: Any, keep: Any = None) -> tuple:
     """The network on TF-IDF rows: model, progress, predictions, an example of its input."""
     from chapters.ch11_lstm_text.networks import embedding_classifier, row_classifier
 
@@ -88,7 +89,9 @@ def fit_tfidf(settings: dict, data: dict, seed: int, send: Any) -> tuple:
         more = {"rows": len(train)}
         tested = watched
     compiled_model(model, settings)
-    progress = fit(model, learnt, watched, settings["epochs"], batch_size, send, seed=seed, **more)
+    progress = fit(
+        model, learnt, watched, settings["epochs"], batch_size, send, seed=seed, keep=keep, **more
+    )
     predictions = {
         "probabilities": model.predict(tested, verbose=0)[:, 0],
         "labels": labels[test],
@@ -147,7 +150,9 @@ def _logistic(counts: Any, female: np.ndarray, learnt: np.ndarray) -> tuple:
     return model, model.predict_proba(rows)[:, 1], rows, kept
 
 
-def fit_characters(settings: dict, data: dict, seed: int, send: Any) -> tuple:
+def fit_characters(
+    settings: dict, data: dict, seed: int, send: Any, keep: checkpoints.Checkpoints
+) -> tuple:
     """The character network, trained by `character_network` and put into its Keras model.
 
     Returns:
@@ -167,13 +172,20 @@ def fit_characters(settings: dict, data: dict, seed: int, send: Any) -> tuple:
     writer = sampling.Writer(model, ids, window, settings["sample_length"], settings["diversities"])
     known = frozenset(decode(ids, alphabet).split(" "))
     watched = np.linspace(0, len(starts) - 1, min(WATCHED_WINDOWS, len(starts))).astype(np.intp)
-    begun, samples, times = [], [], {}
+    begun, samples, first_ms = [], [], []
     progress = Progress(settings["epochs"], len(starts), send)
-    for epoch in range(1, settings["epochs"] + 1):
+    kept = {"progress": progress, "begun": begun, "samples": samples, "first_ms": first_ms}
+    found = keep.read("characters")
+    if found is not None:
+        network.flat[:], network.mean_square[:] = found.arrays["flat"], found.arrays["mean_square"]
+        checkpoints.restore(kept, found.told)
+    done = 0 if found is None else found.done
+    for epoch in range(done + 1, settings["epochs"] + 1):
         order = np.random.default_rng([seed, epoch]).permutation(starts)
         before = time.monotonic()
         loss = network.learn_epoch(ids, window, order, settings["batch_size"])
-        times.setdefault("fit_ms@1", (time.monotonic() - before) * 1000)
+        if not first_ms:
+            first_ms.append((time.monotonic() - before) * 1000)
         model.set_weights(network.keras_weights)
         start, written = writer.write(seed, epoch)
         begun.append(start)
@@ -185,6 +197,9 @@ def fit_characters(settings: dict, data: dict, seed: int, send: Any) -> tuple:
             "known_words": float(np.nan_to_num(shares).mean()),
         }
         progress.epoch(values, epoch)
+        arrays = {"flat": network.flat, "mean_square": network.mean_square}
+        keep.write("characters", checkpoints.State(epoch, arrays, checkpoints.state_of(kept)))
+    model.set_weights(network.keras_weights)
     predictions = {
         "starts": np.array(begun),
         "samples": np.stack(samples),
@@ -192,21 +207,22 @@ def fit_characters(settings: dict, data: dict, seed: int, send: Any) -> tuple:
         "n_characters": np.array(len(ids)),
     }
     example = windows(ids, window)[:2].astype(np.int32)
-    return model, progress, predictions, example, times
+    return model, progress, predictions, example, {"fit_ms@1": first_ms[0]}
 
 
 def train_keras(snakemake: Any, step: Any, run: Any, data: dict) -> None:
     """Train a network, and write model, history, predictions and record."""
-    keras = models.set_up_keras(snakemake.threads)
+    keras = models.set_up(step)
     keras.utils.set_random_seed(step.seed)
     settings = step.settings
+    keep = checkpoints.of_run(snakemake, run, step)
     more = {}
     if settings["task"] == "characters":
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(snakemake.threads):
             model, progress, predictions, example, times = fit_characters(
-                settings, data, step.seed, run.metrics
+                settings, data, step.seed, run.metrics, keep
             )
         more["times"] = times
         text = sampling.as_text(
@@ -216,7 +232,7 @@ def train_keras(snakemake: Any, step: Any, run: Any, data: dict) -> None:
         write_text(Path(snakemake.output.model) / "samples.txt", text)
     else:
         train = {"one_hot": fit_one_hot, "tfidf": fit_tfidf}[settings["task"]]
-        model, progress, predictions, example = train(settings, data, step.seed, run.metrics)
+        model, progress, predictions, example = train(settings, data, step.seed, run.metrics, keep)
     save_keras_run(snakemake, run, step, model, progress, predictions, example, **more)
 
 
@@ -229,16 +245,16 @@ def train_linear(snakemake: Any, step: Any, run: Any, data: dict) -> None:
     model, progress, predictions, example = fit_linear(step.settings, data, step.seed)
     weights = {"weights": model.coef_[0], "bias": model.intercept_}
     save_npz(Path(snakemake.output.model) / "weights.npz", **weights)
-    logged = mlflow.sklearn.log_model(
-        model,
-        name="model",
+    model_uri = run.model(
+        mlflow.sklearn,
+        sk_model=model,
         signature=mlflow.models.infer_signature(example, model.predict_proba(example)),
         input_example=example,
         pyfunc_predict_fn="predict_proba",
         pip_requirements=[f"scikit-learn=={importlib.metadata.version('scikit-learn')}"],
     )
     n_weights = model.coef_.size + model.intercept_.size
-    save_run(snakemake, run, step, progress, predictions, n_weights, logged.model_uri)
+    save_run(snakemake, run, step, progress, predictions, n_weights, model_uri)
 
 
 def main(snakemake) -> None:

@@ -1,0 +1,198 @@
+"""What the workflow costs beside the trainings, and how that grows with the number of jobs.
+
+The bundled edition is run on one core and on two, each Python of it with a probe that tells how
+long it lived, imported and tracked. Of a core's second, what is no training is the overhead:
+Snakemake (with the time in which a core has nothing to do, and the process that writes into the
+store), imports, tracking, pages, and the rest of the jobs (reading, evaluating, saving). Then
+sweeps of a tiny network, from 10 to 500 jobs. The two figures go to `results/cost.svg` and
+`results/cost_growth.svg`.
+"""
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.measure import ROOT, Row, copy_of_the_project, seconds
+from benchmarks.sweep import sweep_of
+
+CORES = (1, 2)
+JOBS = (10, 50, 200, 500)
+# A training that takes no less than this (s) is one of the book's scale.
+LONG = 120
+PAGES = ("report", "index", "errata", "crate")
+PARTS = ("training", "imports", "tracking", "pages", "other work", "Snakemake and idle")
+PROBE = '''
+import atexit, builtins, importlib, json, os, sys, time
+
+born = time.time()
+told = {"imports": 0.0, "tracking": 0.0}
+depth = [0]
+
+def timed(real, part):
+    def call(*arguments, **more):
+        if depth[0]:
+            return real(*arguments, **more)
+        depth[0] += 1
+        start = time.perf_counter()
+        try:
+            return real(*arguments, **more)
+        finally:
+            depth[0] -= 1
+            told[part] += time.perf_counter() - start
+            watch()
+    return call
+
+def watch():
+    """Time what asks the store, once it is there."""
+    tracking = sys.modules.get("kerasbook.tracking")
+    if tracking is None or hasattr(tracking, "probed") or not hasattr(tracking, "tracked"):
+        return
+    tracking.probed = True
+    real = tracking._Direct.say
+    def say(*arguments):
+        start, before = time.perf_counter(), told["imports"]
+        try:
+            return real(*arguments)
+        finally:
+            # An import on the way is an import.
+            told["tracking"] += time.perf_counter() - start - (told["imports"] - before)
+    tracking._Direct.say = say
+
+builtins.__import__ = timed(builtins.__import__, "imports")
+importlib.import_module = timed(importlib.import_module, "imports")
+
+def tell():
+    job = getattr(sys.modules["__main__"], "snakemake", None)
+    if job is not None:
+        told.update(rule=job.rule, seconds=time.time() - born)
+        with open(os.path.join(os.environ["KERASBOOK_PROBE"], f"{os.getpid()}.json"), "w") as file:
+            json.dump(told, file)
+
+atexit.register(tell)
+'''
+
+
+def shares(wall: float, cores: int, jobs: list[dict], training: float) -> dict[str, float]:
+    """The parts of all cores' seconds, each as a share; together 1.
+
+    Args:
+        wall: seconds from beginning to end.
+        jobs: of each job its rule, `seconds`, and those of `imports` and `tracking`.
+        training: seconds of all trainings together.
+    """
+    whole = wall * cores
+    spent: Counter[str] = Counter()
+    for job in jobs:
+        left = job["seconds"] - job["imports"] - job["tracking"]
+        stage = job["rule"].split("_", 1)[-1]
+        spent["pages" if stage in PAGES else "other work"] += left
+        spent["imports"] += job["imports"]
+        spent["tracking"] += job["tracking"]
+    spent["other work"] -= training
+    spent["training"] = training
+    spent["Snakemake and idle"] = whole - sum(job["seconds"] for job in jobs)
+    return {part: spent[part] / whole for part in PARTS}
+
+
+def bundled(cores: int) -> dict[str, float]:
+    """The parts of the bundled edition's time on some cores."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, probe = Path(name) / "project", Path(name) / "probe"
+        folder.mkdir()
+        probe.mkdir()
+        copy_of_the_project(folder)
+        (probe / "sitecustomize.py").write_text(PROBE, encoding="utf-8")
+        command = [sys.executable, "-m", "snakemake", f"-c{cores}", "--quiet"]
+        environment = os.environ | {"PYTHONPATH": str(probe), "KERASBOOK_PROBE": str(probe)}
+
+        def run() -> None:
+            subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+
+        wall = seconds(run)
+        jobs = [json.loads(file.read_text("utf-8")) for file in probe.glob("*.json")]
+        records = [
+            json.loads(file.read_text("utf-8"))
+            for file in folder.glob("results/bundled/*/*/seed*/train.json")
+        ]
+        assert len(jobs) > len(records) > 0
+        return shares(wall, cores, jobs, sum(record["seconds"] for record in records))
+
+
+def of_the_book() -> list[float]:
+    """The overhead of each job of the book edition that trains for minutes."""
+    found = []
+    for file in (ROOT / "results" / "book").glob("ch*/*/seed*/train.json"):
+        record = json.loads(file.read_text("utf-8"))
+        folder, name = file.parents[2], f"{file.parts[-3]}.{file.parts[-2]}.tsv"
+        measured = folder / "benchmarks" / "train" / name
+        if record["seconds"] < LONG or not measured.exists():
+            continue
+        header, row = (line.split("\t") for line in measured.read_text("utf-8").splitlines()[:2])
+        wall = float(row[header.index("s")])
+        found.append((wall - record["seconds"]) / wall)
+    return found
+
+
+def growth() -> dict[int, float]:
+    """Number of jobs -> seconds of a core for each job of a sweep of a tiny network."""
+    taken = {}
+    for points in JOBS:
+        with tempfile.TemporaryDirectory() as name:
+            snakemake, target = sweep_of(points, Path(name))
+            taken[points] = 2 * seconds(lambda: snakemake("-c2", target)) / points  # noqa: B023
+    return taken
+
+
+def drawn(parts: dict[int, dict[str, float]], per_job: dict[int, float]) -> None:
+    """Both figures."""
+    from kerasbook import plots
+
+    with plots.style():
+        figure, [axes] = plots.panels(1, 1, 1.1)
+        left = dict.fromkeys(parts, 0.0)
+        for number, part in enumerate(PARTS):
+            for cores, told in parts.items():
+                axes.barh(
+                    f"{cores} core{'' if cores == 1 else 's'}", 100 * told[part],
+                    left=left[cores], color=f"C{number}",
+                    label=part if cores == CORES[0] else None,
+                )  # fmt: skip
+                left[cores] += 100 * told[part]
+        axes.set_xlabel("share of the cores' time (%)")
+        plots.legend_above(figure, [axes])
+        title = "Where the bundled edition's time goes"
+        plots.save_svg(figure, ROOT / "results" / "cost.svg", title)
+        figure, [axes] = plots.panels(1, 1, 1.8)
+        axes.plot(list(per_job), list(per_job.values()), marker="o")
+        axes.set(xscale="log", xlabel="jobs", ylabel="core seconds per job", ylim=(0, None))
+        axes.set_xticks(list(per_job), [str(n) for n in per_job], minor=False)
+        plots.save_svg(figure, ROOT / "results" / "cost_growth.svg", "Cost of a job")
+
+
+def cost() -> list[Row]:
+    """Overhead of the bundled edition with its parts, of book trainings, and its growth."""
+    parts = {cores: bundled(cores) for cores in CORES}
+    rows = []
+    for cores, told in parts.items():
+        overhead = 100 * (1 - told["training"])
+        rows.append(Row(f"bundled_overhead_{cores}_cores", overhead, "%", "<= 35"))
+        # The rest of the overhead a plain script has too: it reads, evaluates and saves.
+        added = 100 * sum(told[part] for part in PARTS if part not in ("training", "other work"))
+        rows.append(Row(f"bundled_workflow_alone_{cores}_cores", added, "%"))
+        rows += [
+            Row(f"{part.lower().replace(' ', '_')}_{cores}_cores", 100 * value, "%")
+            for part, value in told.items()
+        ]
+    book = of_the_book()
+    share = statistics.median(book) if book else math.nan
+    rows.append(Row("book_training_overhead", 100 * share, "%", "<= 5"))
+    per_job = growth()
+    rows += [Row(f"core_seconds_per_job_of_{n}", value, "s") for n, value in per_job.items()]
+    drawn(parts, per_job)
+    return rows

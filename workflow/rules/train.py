@@ -1,0 +1,5 @@
+"""No chapter runs this: each inherits `stage_train` and brings a train.py of its own.
+
+It has to be there all the same: for engines without a shared folder Snakemake packs the
+scripts of all rules, and stops at one that is missing.
+"""
