@@ -290,6 +290,29 @@ def test_results_wait_until_the_run_that_they_are_added_to_is_there(folder):
     check_content(folder, "store")
 
 
+def test_results_wait_for_the_end_of_the_run_that_they_are_added_to(folder, monkeypatch):
+    """Where a server went away in mid-training, it has the run but not yet what it told last."""
+    uri = folder.uri("store")
+    with monkeypatch.context() as patch:  # the sqlite store as a server
+        patch.setattr(tracking, "is_served", lambda uri: True)
+        patch.setenv(tracking.URI_VARIABLE, uri)
+        patch.setattr(journal.Courier, "start", lambda courier: None)
+        patch.setattr(journal.Courier, "close", lambda courier: False)
+        with tracked(folder.file, step(seed=7)) as trained:
+            trained.metrics({"train_accuracy": 0.9}, 0)
+        assert not journal.is_own(trained.id), "the store has not made it"
+        with tracked(folder.file, step("evaluate", epochs=7)) as run:
+            add_results(run, trained.id, {"train_accuracy": 0.9})
+    assert not folder.client("store").get_run(trained.id).data.metrics
+    [left] = [one for one in journal.journals(folder.journal) if one.begun()["seed"] == 7]
+    assert left.take()
+    assert "its journal has not been brought" in folder.bring("store").faults[0]
+    left.leave()
+    assert folder.bring("store").faults == []
+    history = folder.client("store").get_metric_history(trained.id, "train_accuracy")
+    assert [(one.step, one.value) for one in history] == [(0, 0.9)]
+
+
 class Silent:
     """A port that takes connections and never says a word."""
 

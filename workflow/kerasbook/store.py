@@ -503,24 +503,41 @@ class Receiver:
         """
         from mlflow.exceptions import MlflowException
 
-        other = None
         if run_id is not None and journal.is_own(run_id):
             other = self._run_of(run_id)
-            if other is None and Journal(journals_of(self.path), run_id).events():
-                raise KerasbookError(
-                    f"{run_id}: found no such run in {shown_uri(self.uri)}, expected one, to "
-                    "which results are to be added; its journal has not been brought there yet."
-                )
         else:
             try:
                 other = self.client.get_run(run_id or self.place.parent)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
+                other = None
+        if run_id is not None and self._waits(run_id, other):
+            raise KerasbookError(
+                f"{run_id}: this run, to which results are to be added, was expected in "
+                f"{shown_uri(self.uri)} whole; its journal has not been brought there yet."
+            )
         if other is None or other.info.lifecycle_stage != "active":
             logger.warning("MLflow run %s is not in this store: nothing is added to it", run_id)
             return None
         return other
+
+    def _waits(self, run_id: str, run: Any) -> bool:
+        """Whether a run has more to say than the store knows.
+
+        What is added to it before would be there twice where it says the same (its last epoch's
+        accuracy and that of its evaluation may have one name).
+        """
+        own_id = run.data.tags.get(RUN_TAG, "") if run is not None else run_id
+        if not journal.is_own(own_id):
+            return False
+        one = Journal(journals_of(self.path), own_id)
+        begun = one.begun()
+        if begun is None:
+            return False
+        if begun["uri"] != FILES:  # it is deleted once the store has all of it
+            return True
+        return run is None or int(run.data.tags.get(TOLD, 0)) < len(one.events())
 
     def _log(self, event: Event, run_id: str | None = None) -> None:
         from mlflow.entities import Metric, Param, RunTag
