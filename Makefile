@@ -7,8 +7,10 @@
 # make crate   validate the results' RO-Crate
 # make bench   the speed and memory figures
 # make determinism   what keeps equal seeds' numbers equal, measured
-# make compare CHAPTER=ch04   run a chapter of the book edition and compare it with results/reference
-# make snapshot   write results/reference and the README's results from the book edition
+# make compare CHAPTER=ch04   run a chapter of the book edition and compare it with results/reference;
+#              SKIP=1 without the experiments whose data cannot be had
+# make snapshot   write results/reference and the README's results from the book edition;
+#              CHAPTER=ch04 of one chapter, the others staying as they are
 # make test-slurm    the SLURM profile on a real SLURM; installs Debian's packages, wants root
 # make slurm-cancel  cancel the SLURM jobs that were submitted from this folder
 # make pages   the pages of a finished run (EDITION=bundled) before validators and a browser
@@ -23,7 +25,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 
 PAGES := tests/pages/node_modules
 
-.PHONY: run book compare snapshot trace crate test smoke-run others test-slurm slurm-cancel lint unit pages bench determinism ui tracking-server schemas locks clean
+.PHONY: run book compare snapshot trace crate test smoke-run others test-slurm slurm-cancel lint unit pages browser bench determinism ui tracking-server schemas locks clean
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
@@ -51,11 +53,11 @@ book: $(VENV)/run.stamp
 
 compare: $(VENV)/run.stamp
 	@test -n "$(CHAPTER)" || { echo "make compare: found no CHAPTER, expected one, e.g. make compare CHAPTER=ch04" >&2; exit 2; }
-	@$(BIN)/snakemake $(CHAPTER) --cores $(CORES) --quiet rules --configfile config/book.yaml
+	@$(BIN)/snakemake $(CHAPTER) --cores $(CORES) --quiet rules --configfile config/book.yaml $(if $(SKIP),--config missing_data=skip)
 	@cd workflow && ../$(BIN)/python -m kerasbook.reference compare $(CHAPTER)
 
 snapshot: $(VENV)/run.stamp
-	cd workflow && ../$(BIN)/python -m kerasbook.reference take
+	cd workflow && ../$(BIN)/python -m kerasbook.reference take $(CHAPTER)
 
 ui: $(VENV)/run.stamp
 	@echo "MLflow UI: http://127.0.0.1:$(PORT)  (stop it with Ctrl-C)"
@@ -95,11 +97,15 @@ unit: $(VENV)/test.stamp $(CRATE)/crate.stamp
 $(PAGES)/.package-lock.json: tests/pages/package-lock.json
 	@if command -v npm >/dev/null; then npm --prefix tests/pages ci --silent || echo "npm failed: the pages are not checked in a browser."; fi
 
+# Before the tests that run beside each other, of which another installs packages too.
+browser:
+	@tests/pages/install-browser
+
 SLOW = KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest -rs --durations=25 tests/reliability tests/workflow tests/slurm
 
 # Unit tests one a core. Of the others two at a time, since they run Snakemake, which uses two
 # cores while jobs run, but not while it plans or waits.
-test: lint unit $(PAGES)/.package-lock.json
+test: lint unit $(PAGES)/.package-lock.json browser
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 smoke-run others
 
 smoke-run:
@@ -116,7 +122,7 @@ test-slurm: $(VENV)/test.stamp
 slurm-cancel: $(VENV)/run.stamp
 	@PYTHONPATH=workflow $(BIN)/python -m kerasbook.cluster cancel
 
-pages: $(VENV)/test.stamp $(PAGES)/.package-lock.json
+pages: $(VENV)/test.stamp $(PAGES)/.package-lock.json browser
 	@KERASBOOK_PAGES=results/$(or $(EDITION),bundled) $(BIN)/python -m pytest -rs tests/workflow/test_pages.py
 
 bench: $(VENV)/run.stamp

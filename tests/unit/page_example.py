@@ -55,6 +55,8 @@ def row(identity: str, printed: str, mean: float | None, verdict: str, **more) -
         "upper": interval[1],
         "verdict": verdict,
         "reason": "the printed value lies in the 95% prediction interval of 3 seeds",
+        "cause": "Its printed run is a poor draw." if verdict == "better" else None,
+        "stands_out": "yes" if verdict == "differs" else None,
         "baseline": 0.9042 if "accuracy" in metric else None,
         "baseline_name": "majority class",
         "peer": 0.9793 if metric == "test_accuracy" else None,
@@ -371,7 +373,7 @@ def errata() -> dict:
     ]
     return {
         "rows": collect([{**page(), "faults": priced}]),
-        "counts": {"costs": 1, "not shown": 1, "not measured": 1},
+        "counts": {"changes": 1, "not shown": 1, "not measured": 1},
         "standings": STANDINGS,
         "figure": {
             "file": "ch07_mnist_convnets/figures/curves.svg",

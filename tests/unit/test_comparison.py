@@ -26,7 +26,7 @@ def experiment(title, skill, parameters=100, linear=False):
 STEP = {"experiment": "a", "seed": 1, "run_id": "r"}
 PAGES = [
     {
-        "chapter": "ch03", "number": "4.3", "title": "Basics",
+        "chapter": "ch03", "slug": "ch03_basics", "number": "4.3", "title": "Basics",
         "experiments": [experiment("A", 0.7), experiment("B", 0.6, linear=True)],
         "provenance": {"steps": [
             {**STEP, "rule": "ch03_train", "seconds": 3.0, "peak_mb": 800.0},
@@ -35,7 +35,7 @@ PAGES = [
         ]},
     },
     {
-        "chapter": "ch05", "number": "4.5", "title": "Filters",
+        "chapter": "ch05", "slug": "ch05_filters", "number": "4.5", "title": "Filters",
         "experiments": [experiment("C", None), experiment("D", 0.9, parameters=None)],
         "provenance": {"steps": []},
     },
@@ -58,12 +58,15 @@ def test_only_what_has_a_skill_and_a_size_is_compared():
 
 
 def test_the_time_of_each_stage():
-    told = comparison.stages(PAGES)
-    assert told["names"] == ["preprocess", "train", "evaluate"]
+    others = {"ch05_filters": [{"rule": "ch05_report", "seconds": 2.0, "peak_mb": 90.0}]}
+    told = comparison.stages(PAGES, others)
+    assert told["names"] == ["download", "preprocess", "train", "evaluate", "report"]
     basics, filters = told["rows"]
     assert basics["cells"] == [
         None,
+        None,
         {"jobs": 2, "seconds": 7.5, "peak_mb": 800.0},
         {"jobs": 1, "seconds": 0.0, "peak_mb": None},
+        None,
     ]
-    assert filters["cells"] == [None, None, None]
+    assert filters["cells"] == [*[None] * 4, {"jobs": 1, "seconds": 2.0, "peak_mb": 90.0}]

@@ -36,7 +36,7 @@ def test_what_costs_comes_first_and_the_dearest_before_the_others():
         "large", "small", "from_zero", "nothing", "once", "dead",
     ]  # fmt: skip
     assert [row["standing"] for row in rows] == [
-        "costs", "costs", "costs", "not shown", "one seed", "not measured",
+        "changes", "changes", "changes", "not shown", "one seed", "not measured",
     ]  # fmt: skip
     assert rows[0]["relative"] == pytest.approx(-0.8)
     assert rows[0]["relative_lower"] == pytest.approx(-1.0)
@@ -57,7 +57,7 @@ def test_the_page_is_escaped_and_says_each_once(tmp_path):
     (tmp_path / "figures").mkdir()
     plots.save_svg(errata.forest(rows), tmp_path / "figures" / "errata.svg", "What they cost")
     page = {
-        "rows": rows, "counts": {"costs": 3, "not shown": 1}, "standings": errata.STANDINGS,
+        "rows": rows, "counts": {"changes": 3, "not shown": 1}, "standings": errata.STANDINGS,
         "figure": {"file": "figures/errata.svg", "alt": "a <figure>", "caption": "dots & lines"},
         "edition": "book", "edition_note": None, "generated": "today", "commit": None,
     }  # fmt: skip

@@ -1,16 +1,20 @@
 """The reference snapshot: taken whole, read back, and what it says of other runs."""
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kerasbook import readme, reference
-from kerasbook.configuration import PROJECT, load_chapter, rooms
+from kerasbook.configuration import PROJECT, load_chapter, load_settings, rooms
 from kerasbook.errors import KerasbookError
+from kerasbook.files import read_json, write_json
 from kerasbook.reporting import TABLE_COLUMNS, write_table
-from kerasbook.verdicts import read_ledger
+from kerasbook.tracking import flat
+from kerasbook.verdicts import OUTSIDE, read_ledger
 
 MACHINE = {"processor": "A", "instructions": ["avx2"], "cores": 2, "memory_gb": 23.5, "system": "x"}
 VERSIONS = {"python": "3.11.7", "numpy": "2.4.6", "mlflow": "3.17.2"}
@@ -26,12 +30,14 @@ def values(seed, *, shift=0.0, random=None):
         "n_rows": 600,
         "shape": "(3, 4)",
         "failed": None,
-        "loss@1": 0.5 + float(noise[2]),
+        "loss@1": 0.5 + float(noise[2]),  # which the tutorial prints
+        "loss@77": 0.4,
     }
 
 
 def results(folder, *, edition="book", seeds=SEEDS, machine=MACHINE, versions=VERSIONS,
-            settings=None, data="d1", threads=1, metrics=values):  # fmt: skip
+            settings=None, data="d1", threads=1, metrics=values, name="conv", absent=None,
+            dirty=False):  # fmt: skip
     """A results folder of one chapter with one experiment, as the workflow leaves it."""
     chapter = folder / "ch07_slug"
     page = {
@@ -41,8 +47,9 @@ def results(folder, *, edition="book", seeds=SEEDS, machine=MACHINE, versions=VE
         "title": "Six or not",
         "edition": edition,
         "experiments": [
-            {"name": "conv", "seeds": list(seeds), "settings": settings or {"epochs": 2}}
+            {"name": name, "seeds": list(seeds), "settings": settings or {"epochs": 2}}
         ],
+        "absent": absent or {},
         "provenance": {
             "generated": "2026-01-02T03:04:05Z",
             "commit": "c0ffee",
@@ -50,17 +57,18 @@ def results(folder, *, edition="book", seeds=SEEDS, machine=MACHINE, versions=VE
             "machine": machine,
             "versions": versions,
             "data": [{"dataset": "mnist", "digest": data}],
-            "steps": [{"seconds": 1800.0}, {"seconds": None}],
         },
     }
     for seed in seeds:
-        run = chapter / "conv" / f"seed{seed}"
+        run = chapter / name / f"seed{seed}"
         run.mkdir(parents=True)
         record = {"threads": threads, "seconds": 1.234, "peak_memory_mb": 500.04}
-        record["provenance"] = {"commit": "a" * 40, "started": "2026-01-01T00:00:00Z"}
+        record["provenance"] = {
+            "commit": "a" * 40, "started": "2026-01-01T00:00:00Z", "dirty": dirty,
+        }  # fmt: skip
         (run / "train.json").write_text(json.dumps(record))
     told = {"seeds": {str(seed): metrics(seed) for seed in seeds}}
-    (chapter / "conv" / "metrics.json").write_text(json.dumps(told))
+    (chapter / name / "metrics.json").write_text(json.dumps(told))
     (chapter / "report.json").write_text(json.dumps(page))
     row = dict.fromkeys(TABLE_COLUMNS) | {
         "id": "ch07.conv.test_accuracy", "printed": "0.96", "mean": 0.95, "sd": 0.01,
@@ -68,12 +76,19 @@ def results(folder, *, edition="book", seeds=SEEDS, machine=MACHINE, versions=VE
     }  # fmt: skip
     write_table(folder / "reproduction.tsv", TABLE_COLUMNS, [row])
     errata = {
-        "chapter": "ch07", "fault": "one", "standing": "costs", "metric": "test_accuracy",
-        "before": 0.9, "after": 0.95, "lower": 0.01, "upper": 0.09,
+        "chapter": "ch07", "fault": "one", "standing": "changes", "metric": "test_accuracy",
+        "before": 0.9, "after": 0.95, "lower": 0.01, "upper": 0.09, "relative": 0.06,
         "printed": "It is | so.", "wrong": "It should not be.",
     }  # fmt: skip
     write_table(folder / "errata.tsv", list(errata), [errata])
     return folder
+
+
+@pytest.fixture(autouse=True)
+def one_room(request, monkeypatch):
+    """In these tests a project has the one chapter; the repository's own snapshot has them all."""
+    if "repository" not in request.keywords:
+        monkeypatch.setattr(reference, "rooms", lambda: {"ch07": "ch07_slug"})
 
 
 @pytest.fixture
@@ -88,13 +103,13 @@ def standings(snapshot, folder):
 
 
 def test_what_is_taken_is_read_back(snapshot, tmp_path):
-    assert snapshot.made["seeds"] == SEEDS
-    assert snapshot.made["hours"] == 0.5
-    assert snapshot.made["jobs"] == 2
-    assert snapshot.made["first"] == "2026-01-01T00:00:00Z"  # when the first run began
-    assert snapshot.made["trained_at"] == ["a" * 40]
+    made = snapshot.made["chapters"]["ch07"]
+    assert made["seeds"] == SEEDS
+    assert made["first"] == "2026-01-01T00:00:00Z"  # when the first run began
+    assert made["trained_at"] == ["a" * 40]
+    assert made["commits"] == ["c0ffee"]
     run = snapshot.runs["ch07", "conv", 2]
-    assert run.metrics == {key: one for key, one in values(2).items() if "@" not in key}
+    assert run.metrics == {key: one for key, one in values(2).items() if key != "loss@77"}
     assert (run.seconds, run.peak_mb, run.threads) == (1.23, 500.0, 1)
     assert run.sha256 == reference.digest(values(2))
     assert {path.name for path in (tmp_path / "reference").iterdir()} == {
@@ -178,6 +193,16 @@ def test_other_settings_or_seeds_are_not_the_same_run(snapshot, tmp_path):
     assert found["test_accuracy"] == "holds"
 
 
+def test_what_is_new_is_told_and_what_is_missing_is_no_success(snapshot, tmp_path):
+    left_out = {"conv": "the data cannot be had"}
+    folder = results(tmp_path / "b", name="another", absent=left_out)
+    _, found = standings(snapshot, folder)
+    assert found == {
+        "not in the reference": "new",
+        "not run here: the data cannot be had": "not compared",
+    }
+
+
 def test_other_data_are_refused(snapshot, tmp_path):
     with pytest.raises(KerasbookError, match="other data than the reference's"):
         reference.compare(snapshot, results(tmp_path / "b", data="d2"), "ch07")
@@ -205,13 +230,46 @@ def test_a_results_folder_without_its_tables_leaves_the_snapshot_as_it_was(snaps
         reference.take(tmp_path / "nowhere", tmp_path / "reference")
 
 
-def test_pages_of_two_machines_make_no_snapshot():
-    def page(chapter, machine):
-        about = {"machine": machine, "versions": VERSIONS, "steps": [], "data": []}
-        return {"chapter": chapter, "provenance": about}
+def test_all_chapters_are_taken_or_those_that_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "rooms", lambda: {"ch06": "ch06_slug", "ch07": "ch07_slug"})
+    with pytest.raises(KerasbookError, match="found no results of 'ch06', expected those of all"):
+        reference.take(results(tmp_path / "book"), tmp_path / "reference")
+    with pytest.raises(KerasbookError, match="found no results of 'ch08' .did you mean"):
+        reference.take(tmp_path / "book", tmp_path / "reference", ["ch08"])
+    assert not (tmp_path / "reference").exists()
 
-    with pytest.raises(KerasbookError, match=r"machine: found different ones .* ch01 and ch02"):
-        reference.made_by([page("ch01", MACHINE), page("ch02", {**MACHINE, "cores": 4})])
+
+def test_results_of_code_that_is_in_no_commit_are_not_taken(tmp_path):
+    with pytest.raises(KerasbookError, match="code that is in no commit"):
+        reference.take(results(tmp_path / "book", dirty=True), tmp_path / "reference")
+
+
+def test_one_chapter_is_taken_and_the_others_stay_as_they_are(snapshot, tmp_path, monkeypatch):
+    monkeypatch.setattr(reference, "rooms", lambda: {"ch06": "ch06_slug", "ch07": "ch07_slug"})
+    folder = tmp_path / "reference"
+    made = read_json(folder / "made.json")
+    made["chapters"]["ch06"] = {**made["chapters"]["ch07"], "number": "4.6", "trained_at": ["b"]}
+    write_json(folder / "made.json", made)
+    rows = reference.read_table(folder / "reproduction.tsv")
+    other = {**rows[0], "id": "ch06.data.n_train", "p": "", "verdict": "exact"}
+    write_table(folder / "reproduction.tsv", list(other), [other, *rows])
+    fault = reference.read_table(folder / "errata.tsv")[0] | {"chapter": "ch06", "relative": "0.5"}
+    write_table(folder / "errata.tsv", list(fault), [fault])
+    runs = reference.read_table(folder / "runs.tsv")
+    write_table(folder / "runs.tsv", list(runs[0]), [{**runs[0], "chapter": "ch06"}, *runs])
+
+    machine = {**MACHINE, "processor": "B"}
+    again = results(tmp_path / "again", machine=machine, seeds=[4, 5])
+    reference.take(again, folder, ["ch07"])
+    told = reference.read(folder)
+    assert told.made["chapters"]["ch07"]["machine"] == machine
+    assert told.made["chapters"]["ch06"]["machine"] == MACHINE
+    assert list(told.made["chapters"]) == ["ch06", "ch07"]
+    assert list(told.runs) == [("ch06", "conv", 1), ("ch07", "conv", 4), ("ch07", "conv", 5)]
+    assert [row["id"] for row in told.reproduction] == [other["id"], rows[0]["id"]]
+    assert [row["chapter"] for row in told.errata] == ["ch06", "ch07"]  # by the relative change
+    assert "Chapter 4.6: made" in readme.section(told)
+    assert "(B)" in readme.section(told)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +292,7 @@ def test_the_readme_gets_its_results_between_the_marks(snapshot, tmp_path):
     assert "stale words" not in text
     assert "| 4.7 Six or not | 1 | 1 |" in text
     assert r"| It is \| so. It should not be. |" in text
-    assert "with the seeds 1, 2, 3:" in text
+    assert "with 3 seeds:" in text
     assert "0.0100 to 0.0900" in text
     before = text, (tmp_path / readme.PICTURE).read_bytes()
     readme.write(tmp_path, snapshot)
@@ -269,6 +327,7 @@ def test_the_screen_says_what_differs(snapshot, tmp_path, monkeypatch, capsys):
 # ------------------------------------------------------------- the snapshot of this repository
 
 
+@pytest.mark.repository
 def test_the_readme_and_its_picture_say_what_the_snapshot_says(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "README.md").write_bytes((PROJECT / "README.md").read_bytes())
@@ -278,17 +337,15 @@ def test_the_readme_and_its_picture_say_what_the_snapshot_says(tmp_path):
         assert made.read_text("utf-8") == kept.read_text("utf-8"), f"{name}: call `make snapshot`"
 
 
+@pytest.mark.repository
 def test_the_snapshot_has_every_printed_number_and_what_belongs_together():
     snapshot = reference.read(PROJECT / reference.FOLDER)
     ledger = read_ledger(PROJECT / "config/published.tsv")
     assert [row["id"] for row in snapshot.reproduction] == [row.id for row in ledger]
     assert [row["printed"] for row in snapshot.reproduction] == [row.printed for row in ledger]
-    assert not snapshot.made["dirty"]
     chapters = {name: load_chapter(name, "book") for name in rooms()}
-    for name, chapter in chapters.items():
-        known = {experiment for one, experiment, _ in snapshot.runs if one == name}
-        # What could not be had was not run.
-        assert known <= set(chapter.experiments), "an experiment has gone: call `make snapshot`"
+    assert list(snapshot.made["chapters"]) == list(chapters)
+    assert not any(made["dirty"] for made in snapshot.made["chapters"].values())
     # Each mean of the table is that of the runs' numbers.
     checked = 0
     for row in snapshot.reproduction:
@@ -304,6 +361,58 @@ def test_the_snapshot_has_every_printed_number_and_what_belongs_together():
     assert checked > 30
 
 
+@pytest.mark.repository
+def test_the_snapshot_is_of_the_experiments_that_the_configuration_has():
+    snapshot = reference.read(PROJECT / reference.FOLDER)
+    seeds = load_settings({"edition": "book", "seeds": [1, 2, 3, 4, 5]}).seeds
+    for name in rooms():
+        made = snapshot.made["chapters"][name]
+        for experiment, entry in load_chapter(name, "book").experiments.items():
+            runs = [run for key, run in snapshot.runs.items() if key[:2] == (name, experiment)]
+            where = f"{name} {experiment}: call `make snapshot CHAPTER={name}`"
+            if not runs:  # its data could not be had, as the snapshot says
+                assert experiment in made["left_out"], where
+                continue
+            wanted = reference.digest(flat(entry.settings()))[:16]
+            assert {run.settings for run in runs} == {wanted}, where
+            assert [run.seed for run in runs] == seeds(name, experiment), where
+
+
+@pytest.mark.repository
+def test_the_code_of_the_snapshot_is_in_the_history():
+    """Of pages whose commit was lost the snapshot says `unknown`; of runs it always knows."""
+    git = ["git", "-C", str(PROJECT)]
+    deep = subprocess.run([*git, "rev-parse", "--is-shallow-repository"], capture_output=True)
+    if deep.stdout.strip() != b"false":
+        pytest.skip("no repository, or one without its history")
+    for name, made in reference.read(PROJECT / reference.FOLDER).made["chapters"].items():
+        for commit in {*made["trained_at"], *made["commits"]} - {"unknown"}:
+            known = [*git, "merge-base", "--is-ancestor", commit, "HEAD"]
+            assert subprocess.run(known, capture_output=True).returncode == 0, (name, commit)
+        assert "unknown" not in made["trained_at"], name
+
+
+@pytest.mark.repository
+def test_every_row_that_lies_outside_has_a_cause_or_says_that_none_is_known():
+    rows = reference.read(PROJECT / reference.FOLDER).reproduction
+    outside = [row for row in rows if row["verdict"] in OUTSIDE]
+    assert [row["id"] for row in outside if not row["cause"]] == []
+
+
+@pytest.mark.repository
+def test_the_errata_have_every_fault_that_is_told_of():
+    """Two sentences at least on each, and a chapter's fault is not lost on the way."""
+    rows = {(row["chapter"], row["fault"]): row
+            for row in reference.read(PROJECT / reference.FOLDER).errata}  # fmt: skip
+    for name in rooms():
+        for fault in load_chapter(name, "book").file.faults:
+            assert len(re.findall(r"[.?!](?:\s|$)", fault.wrong)) >= 2, (name, fault.id)
+            row = rows[name, fault.id]
+            assert (row["printed"], row["wrong"]) == (fault.printed, fault.wrong)
+            assert (row["standing"] == "not measured") == (not row["effect"])
+
+
+@pytest.mark.repository
 @pytest.mark.parametrize(
     ("chapter", "experiment", "metric", "low", "high"),
     [
@@ -312,6 +421,7 @@ def test_the_snapshot_has_every_printed_number_and_what_belongs_together():
         ("ch08", "ft_two_stage", "test_accuracy", 0.85, 1.0),
         ("ch09", "autoencoder_adam", "test_loss", 0.0, 0.094),
         ("ch10", "imdb_lstm_tuned", "test_accuracy", 0.84, 1.0),
+        ("ch10", "nietzsche_lstm", "loss@1", 1.9, 2.1),
         ("ch11", "tfidf_linear", "folds_accuracy", 0.77, 0.782),
     ],
 )
@@ -322,6 +432,7 @@ def test_what_the_exercises_are_to_reach_is_reached(chapter, experiment, metric,
     assert low <= np.mean([run.metrics[metric] for run in runs]) <= high
 
 
+@pytest.mark.repository
 def test_the_windows_of_the_character_network_are_never_one_array():
     """The printed array alone takes 7.8 GB."""
     snapshot = reference.read(PROJECT / reference.FOLDER)

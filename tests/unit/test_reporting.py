@@ -17,6 +17,8 @@ from kerasbook.errors import KerasbookError
 from kerasbook.reporting import (
     DATA_RECORDS,
     Results,
+    _collapsed,
+    _faults,
     _jobs,
     as_rst,
     downloads,
@@ -85,6 +87,7 @@ def made(tmp_path, monkeypatch):
         chapter = {
             "facts": {"blogs": "blogs", "sentences": "reviews"}, "baselines": {}, "peers": {},
             "answers": {"sentences.paper": "kim.best", "old.shape": "kim.shape"},
+            "causes": [{"rows": ["cnn.val_accuracy@1"], "cause": "Other words."}], "faults": [],
         }  # fmt: skip
         shown = {name: one for name, one in experiments.items() if name not in (absent or {})}
         params = {
@@ -210,6 +213,61 @@ def test_a_number_whose_data_is_missing_is_not_run_with_the_reason_in_every_edit
         assert not results.has("kim")
         [told] = judged(results, row("kim.best", "0.8", "stochastic"))
         assert (told["verdict"], told["reason"]) == ("not run", "the weights cannot be had")
+        assert told["command"].endswith("kim/metrics.json")  # with the data, this runs it
+
+
+def test_a_row_that_lies_outside_has_its_cause_and_no_other(made):
+    [inside] = judged(made(), row("cnn.val_accuracy@1", "0.76", "stochastic"))
+    assert (inside["verdict"], inside["cause"]) == ("holds", None)
+    results = made()
+    results.metrics["cnn"]["seeds"]["2"]["val_accuracy@1"] = 0.7501
+    [outside] = judged(results, row("cnn.val_accuracy@1", "0.9", "stochastic"))
+    assert (outside["verdict"], outside["cause"]) == ("worse", "Other words.")
+
+
+FAULT = {
+    "id": "words", "printed": "a", "wrong": "b", "as_printed": "cnn", "corrected": "kim",
+    "metric": "best", "repaired_metric": None,
+}  # fmt: skip
+
+
+def test_a_fault_that_could_not_be_measured_is_told_with_the_reason(made):
+    results = made(absent={"kim": "the vectors cannot be had"})
+    results.file["faults"] = [FAULT]
+    [told] = _faults(results)
+    assert (told["effect"], told["n"]) == (None, 0)
+    assert told["text"] == "Not measured: kim was left out (the vectors cannot be had)."
+    files = re.findall(r"(\w+)/metrics\.json", told["command"])
+    assert files == ["cnn", "kim"]
+
+
+@pytest.mark.parametrize(
+    ("balanced", "said"),
+    [((0.5, 0.9), "1 of the 2"), ((0.5, 0.5), ""), ((0.3, 0.9), ""), ((0.8, 0.9), "")],
+)
+def test_two_kinds_of_runs_are_told_apart(made, balanced, said):
+    results = made()
+    for seed, value in zip("12", balanced):
+        results.metrics["cnn"]["seeds"][seed]["balanced_accuracy"] = value
+    told = _collapsed(results, "cnn")
+    assert (said in told) if said else told == ""
+
+
+def test_a_repair_that_makes_its_number_worse_says_so(made):
+    results = made()
+    for name, values in {"cnn": (0.9, 0.91), "kim": (0.7, 0.712)}.items():
+        results.metrics[name]["seeds"] = {
+            str(seed): {"test_accuracy": value} for seed, value in enumerate(values, 1)
+        }
+    results.file["faults"] = [{**FAULT, "metric": "test_accuracy"}]
+    [worse] = _faults(results)
+    assert "the repair makes it worse" in worse["text"]
+    results.file["faults"] = [
+        {**FAULT, "metric": "test_accuracy", "as_printed": "kim", "corrected": "cnn"}
+    ]
+    [better] = _faults(results)
+    assert "does not hold zero" in better["text"]
+    assert "worse" not in better["text"]
 
 
 def test_data_of_each_set_and_none_of_one_that_is_not_there(made):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from kerasbook import plots
 
-STAGES = ("preprocess", "train", "evaluate")
+STAGES = ("download", "preprocess", "train", "evaluate", "report")
 COLOURS = (plots.BLUE, plots.ORANGE, plots.GREEN, plots.PURPLE)
 LEAST_SHOWN = -1.0  # a skill below it stands there
 MARKERS = ("o", "s", "^", "D")
@@ -60,13 +60,20 @@ def against(experiments: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def stages(pages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Jobs, time (s, together) and peak memory (MB) of each stage of each chapter."""
+def stages(
+    pages: Iterable[Mapping[str, Any]], others: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[str, Any]:
+    """Jobs, time (s, together) and peak memory (MB) of each stage of each chapter.
+
+    Args:
+        others: slug -> jobs that a chapter's page does not tell of, as its own.
+    """
     rows = []
     for page in pages:
+        steps = [*page["provenance"]["steps"], *others.get(page["slug"], ())]
         cells = []
         for stage in STAGES:
-            jobs = [one for one in page["provenance"]["steps"] if one["rule"].endswith(f"_{stage}")]
+            jobs = [one for one in steps if one["rule"].endswith(f"_{stage}")]
             peaks = [one["peak_mb"] for one in jobs if one["peak_mb"] is not None]
             cells.append(
                 {

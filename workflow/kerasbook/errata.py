@@ -15,14 +15,15 @@ from kerasbook import plots
 
 # What the seeds say of a fault, in the order of the page.
 STANDINGS = {
-    "costs": "its interval does not hold zero",
+    "changes": "its interval does not hold zero: the number changes once it is repaired",
     "not shown": "its interval holds zero: these seeds do not show that it costs anything",
     "one seed": "a single seed, whose change has no interval",
-    "not measured": "no seed ended well in both experiments",
+    "not measured": "no seed ended well in both experiments, or one of them could not be run",
 }
 COLUMNS = [
     "chapter", "fault", "standing", "metric", "repaired_metric", "before", "after", "effect",
-    "lower", "upper", "relative", "n", "as_printed", "corrected", "printed", "wrong", "command",
+    "lower", "upper", "relative", "n", "as_printed", "corrected", "printed", "wrong", "text",
+    "command",
 ]  # fmt: skip
 # Relative changes beyond these stand at the figure's edge.
 LEAST_SHOWN, MOST_SHOWN = -2.0, 10.0
@@ -34,7 +35,7 @@ def standing_of(fault: Mapping[str, Any]) -> str:
         return "not measured"
     if fault["lower"] is None or fault["upper"] is None:
         return "one seed"
-    return "not shown" if fault["lower"] <= 0 <= fault["upper"] else "costs"
+    return "not shown" if fault["lower"] <= 0 <= fault["upper"] else "changes"
 
 
 def relative(fault: Mapping[str, Any], key: str) -> float | None:
@@ -66,9 +67,18 @@ def collect(pages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "relative_upper": relative(fault, "upper"),
                 }
             )
+    return ranked(rows)
+
+
+def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Faults in the order of the page: by their standing, then by the relative change.
+
+    Args:
+        rows: with `standing` and `relative`, a number, a text of one, or nothing.
+    """
     order = list(STANDINGS)
     return sorted(
-        rows, key=lambda row: (order.index(row["standing"]), -abs(row["relative"] or 0.0))
+        rows, key=lambda row: (order.index(row["standing"]), -abs(float(row["relative"] or 0.0)))
     )
 
 
@@ -84,7 +94,7 @@ def forest(rows: Sequence[Mapping[str, Any]]) -> Figure:
     figure, (axes,) = plots.panels(1, 1, 0.9 + 0.21 * len(shown))
     places = np.arange(len(shown))
     for place, row in zip(places, shown):
-        colour = plots.ORANGE if row["standing"] == "costs" else plots.INK
+        colour = plots.ORANGE if row["standing"] == "changes" else plots.INK
         values = [row["relative"], row["relative_lower"], row["relative_upper"]]
         middle, low, high = np.clip(
             [row["relative"] if one is None else one for one in values],

@@ -23,10 +23,10 @@ def binary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
     labels = np.asarray(labels)
     share = float(labels.mean())
-    trivial = {"majority_accuracy": max(share, 1 - share), "null_loss": entropy(share)}
+    told = trivial(labels)
     if not np.isfinite(probabilities).all():  # a run that diverged has no metrics
         names = ("test_loss", "test_accuracy", "f1", "balanced_accuracy", "roc_auc")
-        return {**dict.fromkeys(names, math.nan), **trivial}
+        return {**dict.fromkeys(names, math.nan), **told}
     # Keras clips probabilities at 1e-7 before the logarithm; so do we, to compare.
     clipped = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-7, 1 - 1e-7)
     given = (np.asarray(probabilities) > 0.5).astype(int)
@@ -34,12 +34,26 @@ def binary(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         "test_loss": float(metrics.log_loss(labels, clipped, labels=[0, 1])),
         "test_accuracy": float(metrics.accuracy_score(labels, given)),
         "f1": float(metrics.f1_score(labels, given, zero_division=0.0)),
-        **trivial,
+        **told,
     }
     if 0 < share < 1:
         out["balanced_accuracy"] = float(metrics.balanced_accuracy_score(labels, given))
         out["roc_auc"] = float(metrics.roc_auc_score(labels, probabilities))
     return out
+
+
+def trivial(labels: np.ndarray) -> dict[str, float]:
+    """What rules come to that know nothing but how common each of two classes is.
+
+    Args:
+        labels: (n,), 0 or 1.
+
+    Returns:
+        majority_accuracy (of always giving the commoner class) and null_loss (nats, of always
+        giving the classes' shares).
+    """
+    share = float(np.asarray(labels).mean())
+    return {"majority_accuracy": max(share, 1 - share), "null_loss": entropy(share)}
 
 
 def entropy(share: float) -> float:

@@ -10,7 +10,7 @@ from kerasbook.errors import KerasbookError
 from kerasbook.files import write_text
 from kerasbook.html import format_number, format_seconds
 from kerasbook.reproduction import counts, in_words, picture
-from kerasbook.verdicts import COVERAGE, VERDICTS, false_discoveries, seen_shift
+from kerasbook.verdicts import COVERAGE, OUTSIDE, VERDICTS, seen_shift
 
 if TYPE_CHECKING:
     from kerasbook.reference import Snapshot
@@ -20,7 +20,7 @@ END = "<!-- The end of what `make snapshot` writes. -->"
 PICTURE = Path("docs/reproduction.svg")
 # The faults that are named; errata.tsv has them all.
 MOST = 5
-MAKERS = ("python", "keras", "tensorflow-cpu", "tensorflow", "numpy")
+MAKERS = ("python", "keras", "numpy")
 
 
 def _cell(text: str) -> str:
@@ -42,7 +42,7 @@ def _title(chapter: Mapping[str, str]) -> str:
 
 
 def _of_faults(errata: Sequence[Mapping[str, str]]) -> list[str]:
-    costs = [row for row in errata if row["standing"] == "costs"]
+    changes = [row for row in errata if row["standing"] == "changes"]
     rows = [
         (
             _cell(f"{row['printed']} {row['wrong']}"),
@@ -51,17 +51,55 @@ def _of_faults(errata: Sequence[Mapping[str, str]]) -> list[str]:
             _number(row["after"]),
             f"{_number(row['lower'])} to {_number(row['upper'])}",
         )
-        for row in costs[:MOST]
+        for row in changes[:MOST]
     ]
     if not rows:
         return []
+    n = len({(row["as_printed"], row["corrected"]) for row in errata})
     return [
         "",
-        f"Of {len(errata)} faults of the printed code, each repaired alone and paired by seed, "
-        f"{len(costs)} have a 95 % interval that does not hold zero. Those that change most:",
+        f"{n} repairs of faults of the printed code are priced by {len(errata)} numbers, paired by "
+        f"seed. {len(changes)} of these have a 95 % interval that does not hold zero. Those that "
+        "change most:",
         "",
         *_table(["fault", "number", "as printed", "repaired", "change (95 %)"], rows, 2),
     ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _makers(snapshot: "Snapshot") -> list[str]:
+    """Where the chapters were made: a sentence for each machine and environment."""
+    of_each: dict[str, list[str]] = {}
+    days: dict[str, set[str]] = {}
+    for name, made in snapshot.made["chapters"].items():
+        machine, versions = made["machine"], made["versions"]
+        packages = ", ".join(f"{one} {versions[one]}" for one in MAKERS if one in versions)
+        maker = f"{machine['cores']} cores ({machine['processor']}), {packages}"
+        of_each.setdefault(maker, []).append(name)
+        days.setdefault(maker, set()).update((made["first"][:10], made["last"][:10]))
+    most = max(of_each, key=lambda maker: len(of_each[maker]))
+    told = []
+    for maker, chapters in sorted(of_each.items(), key=lambda one: one[0] != most):
+        numbers = _listed([snapshot.made["chapters"][name]["number"] for name in chapters])
+        first, last = min(days[maker]), max(days[maker])
+        when = f"on {last}" if first == last else f"from {first} to {last}"
+        what = (
+            "Made" if len(of_each) == 1 else f"Chapter{'s' * (len(chapters) > 1)} {numbers}: made"
+        )
+        told.append(f"{what} {when} on {maker}.")
+    return told
+
+
+def _seeds(snapshot: "Snapshot") -> str:
+    """How many seeds the numbers that an interval judges have."""
+    n = sorted(int(row["n_seeds"]) for row in snapshot.reproduction if row["p"])
+    if not n:
+        return "one seed"
+    most = Counter(n).most_common(1)[0][0]
+    return f"{most} seeds" if n[0] == n[-1] else f"{n[0]} to {n[-1]} seeds, mostly {most}"
 
 
 def section(snapshot: "Snapshot") -> str:
@@ -70,25 +108,20 @@ def section(snapshot: "Snapshot") -> str:
     total = Counter(row["verdict"] for row in rows)
     shown = [verdict for verdict in VERDICTS if total[verdict]]
     chances = {row["id"]: float(row["p"]) for row in rows if row["p"]}
-    outside = sum(p < 1 - COVERAGE for p in chances.values())
+    outside = sum(row["verdict"] in OUTSIDE for row in rows if row["p"])
     table = [
         (_title(made["chapters"][chapter]), sum(count.values()), *(count[one] for one in shown))
         for chapter, count in counts(rows).items()
     ]
     table.append(("all", len(rows), *(total[verdict] for verdict in shown)))
-    machine, versions = made["machine"], made["versions"]
-    named = [
-        f"{name} {versions[name]}" for name in ("python", "keras", "numpy") if name in versions
-    ]
     threads = sorted({run.threads for run in snapshot.runs.values()})
     n = Counter(int(row["n_seeds"]) for row in rows if row["p"]).most_common(1)[0][0]
-    days = dict.fromkeys((made["first"][:10], made["last"][:10]))
-    when = f"on {made['last'][:10]}" if len(days) == 1 else f"from {' to '.join(days)}"
-    seeds = f"seed{'' if len(made['seeds']) == 1 else 's'} {', '.join(map(str, made['seeds']))}"
+    hours = sum(run.seconds for run in snapshot.runs.values())
+    stand = sum(bool(row["stands_out"]) for row in rows)
     lines = [
         BEGIN,
         "",
-        f"The tutorial prints {len(rows)} numbers. On the original data, with the {seeds}:",
+        f"The tutorial prints {len(rows)} numbers. On the original data, with {_seeds(snapshot)}:",
         "",
         *_table(["chapter", "numbers", *shown], table, 1),
         "",
@@ -96,15 +129,14 @@ def section(snapshot: "Snapshot") -> str:
         "",
         f"{len(chances)} numbers are judged by a 95 % interval. {outside} lie outside, where "
         f"{format_number((1 - COVERAGE) * len(chances), 2)} would if all held; "
-        f"{len(false_discoveries(chances))} stand out even though many were looked at. With "
+        f"{stand} stand out even though many were looked at. With "
         f"{n} seeds the rule catches, four times in five, a printed run whose process lies "
         f"{format_number(seen_shift(n), 2)} standard deviations from ours.",
         *_of_faults(snapshot.errata),
         "",
-        f"Made {when} on {machine['cores']} cores ({machine['processor']}), "
-        f"{' or '.join(map(str, threads))} {'thread' if threads == [1] else 'threads'} a run, "
-        f"{', '.join(named)}: {made['jobs']} jobs, "
-        f"{format_seconds(3600 * made['hours'])} of computing. The tables are in "
+        f"{' '.join(_makers(snapshot))} {len(snapshot.runs)} runs of "
+        f"{' or '.join(map(str, threads))} {'thread' if threads == [1] else 'threads'}, "
+        f"{format_seconds(hours)} of training. The tables are in "
         "[`results/reference/`](results/reference/); `make compare CHAPTER=ch04` runs a chapter "
         "and compares it with them.",
         "",

@@ -1,9 +1,11 @@
 """The reference snapshot: the book edition's tables, kept with the code, and comparing with them.
 
-`results/reference/` holds what one machine made of the book edition: the verdicts, the errata,
-each run's digest and numbers, and what made them. It holds no models and no data.
+`results/reference/` holds what was made of the book edition: the verdicts, the errata, each run's
+digest and numbers, and what made each chapter. It holds no models and no data. A chapter is of one
+machine, environment and commit; others may be of others.
 
-    python -m kerasbook.reference take            from results/book
+    python -m kerasbook.reference take            all chapters, from results/book
+    python -m kerasbook.reference take ch04       one chapter again, the others as they are
     python -m kerasbook.reference compare ch04    the runs of a chapter beside it
 """
 
@@ -19,17 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasbook import readme
-from kerasbook.configuration import PROJECT
+from kerasbook import errata, readme
+from kerasbook.configuration import PROJECT, load_chapter, rooms
 from kerasbook.errors import KerasbookError
-from kerasbook.files import read_json, write_json, write_text
-from kerasbook.reporting import write_table
+from kerasbook.files import read_json, write_json
+from kerasbook.reporting import TABLE_COLUMNS, causes_of, write_table
 from kerasbook.validation import nearest
-from kerasbook.verdicts import COVERAGE, chance, false_discoveries
+from kerasbook.verdicts import COVERAGE, OUTSIDE, chance, false_discoveries, read_ledger
 
 BOOK = Path("results/book")
 FOLDER = Path("results/reference")
-TABLES = ("reproduction.tsv", "errata.tsv")
+CONFIGURATION = PROJECT / "config"
+REPRODUCTION_COLUMNS = [*TABLE_COLUMNS, "stands_out"]
 RUN_COLUMNS = [
     "chapter",
     "experiment",
@@ -43,8 +46,6 @@ RUN_COLUMNS = [
 METRIC_COLUMNS = ["chapter", "experiment", "seed", "metric", "value"]
 # Two machines round differently; a number without spread is the same if so many digits are.
 SAME = 1e-6
-# What a machine may change between two chapters and be the same.
-PASSING = ("memory_gb", "system")
 
 
 def digest(value: object) -> str:
@@ -85,8 +86,17 @@ def records_of(results: Path, page: Mapping[str, Any]) -> Iterator[tuple[dict, i
             yield experiment, seed, read_json(folder / f"seed{seed}" / "train.json")
 
 
+def _printed_epochs(chapter: str) -> set[str]:
+    """The metrics of single epochs that the ledger has rows of, such as `loss@2`."""
+    rows = [row for row in read_ledger(CONFIGURATION / "published.tsv") if row.chapter == chapter]
+    answers = load_chapter(chapter, "book", CONFIGURATION / "chapters").file.answers.values()
+    return {row.key for row in rows} | {answer.partition(".")[2] for answer in answers}
+
+
 def runs_of(results: Path, page: Mapping[str, Any]) -> Iterator[Run]:
     """The runs that a chapter's page shows, as its folder has them.
+
+    Of the metrics of single epochs those are kept that the tutorial prints.
 
     Raises:
         KerasbookError: a file of them is missing or broken.
@@ -95,6 +105,7 @@ def runs_of(results: Path, page: Mapping[str, Any]) -> Iterator[Run]:
         one["name"]: read_json(results / page["slug"] / one["name"] / "metrics.json")["seeds"]
         for one in page["experiments"]
     }
+    printed = _printed_epochs(page["chapter"])
     for experiment, seed, record in records_of(results, page):
         values = metrics[experiment["name"]][str(seed)]
         yield Run(
@@ -106,7 +117,7 @@ def runs_of(results: Path, page: Mapping[str, Any]) -> Iterator[Run]:
             round(record["peak_memory_mb"], 1),
             digest(experiment["settings"])[:16],
             digest(values),
-            {key: value for key, value in values.items() if "@" not in key},
+            {key: one for key, one in values.items() if "@" not in key or key in printed},
         )
 
 
@@ -125,79 +136,129 @@ def pages_of(results: Path) -> list[dict[str, Any]]:
     return pages
 
 
-def made_by(pages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What made some pages: versions, machine, code, data, time.
-
-    Raises:
-        KerasbookError: they were made with different versions or on different machines.
-    """
-    about = [page["provenance"] for page in pages]
-    for key in ("versions", "machine"):
-        kinds = [{k: v for k, v in one[key].items() if k not in PASSING} for one in about]
-        found = {digest(kind): page["chapter"] for kind, page in zip(kinds, pages)}
-        if len(found) > 1:
-            raise KerasbookError(
-                f"{key}: found different ones behind the pages of {' and '.join(found.values())}, "
-                "expected one. Make the pages of an edition on one machine, with one environment."
-            )
-    steps = [step for one in about for step in one["steps"]]
+def made_by(page: Mapping[str, Any]) -> dict[str, Any]:
+    """What made a chapter's page: versions, machine, code, data, time."""
+    about = page["provenance"]
     return {
-        "edition": pages[0]["edition"],
-        "chapters": {
-            page["chapter"]: {"number": page["number"], "title": page["title"]} for page in pages
-        },
-        "seeds": common_seeds(pages),
-        "first": min(one["generated"] for one in about),
-        "last": max(one["generated"] for one in about),
-        "commits": sorted({one["commit"] or "unknown" for one in about}),
-        "dirty": any(one["dirty"] for one in about),
-        "machine": about[0]["machine"],
-        "versions": about[0]["versions"],
-        "jobs": len(steps),
-        "hours": round(math.fsum(step["seconds"] or 0.0 for step in steps) / 3600, 2),
-        "data": {
-            page["chapter"]: {one["dataset"]: one["digest"] for one in page["provenance"]["data"]}
-            for page in pages
-        },
+        "number": page["number"],
+        "title": page["title"],
+        "seeds": common_seeds(page),
+        "first": about["generated"],
+        "last": about["generated"],
+        "commits": [about["commit"] or "unknown"],
+        "dirty": about["dirty"],
+        "machine": about["machine"],
+        "versions": about["versions"],
+        "data": {one["dataset"]: one["digest"] for one in about["data"]},
+        "left_out": dict(page["absent"]),
     }
 
 
-def common_seeds(pages: Sequence[Mapping[str, Any]]) -> list[int]:
+def common_seeds(page: Mapping[str, Any]) -> list[int]:
     """The seeds that most experiments have; some have a printed one, or none to choose."""
-    of_each = [tuple(one["seeds"]) for page in pages for one in page["experiments"]]
+    of_each = [tuple(one["seeds"]) for one in page["experiments"]]
     return list(Counter(of_each).most_common(1)[0][0])
 
 
-def take(results: Path, folder: Path) -> dict[str, Any]:
-    """Write the snapshot of an edition's results; what made it is returned.
+def _taken(results: Path, page: Mapping[str, Any]) -> tuple[dict[str, Any], list[Run]]:
+    """What made a chapter, and its runs.
 
     Raises:
-        KerasbookError: the edition is not the book's, not all its chapters are there, or the
-            pages are not of one machine and environment.
+        KerasbookError: the chapter is not of the book edition, or of code that is in no commit.
     """
-    pages = pages_of(results)
-    made = made_by(pages)
-    if made["edition"] != "book":
+    made = made_by(page)
+    if page["edition"] != "book":
         raise KerasbookError(
-            f"{results}: found the {made['edition']} edition, expected the book edition, which "
+            f"{results}: found the {page['edition']} edition, expected the book edition, which "
             "alone stands on the tutorial's data."
         )
-    tables = {name: read_text(results / name) for name in TABLES}
-    trained = [record["provenance"] for page in pages for _, _, record in records_of(results, page)]
+    trained = [record["provenance"] for _, _, record in records_of(results, page)]
+    if made["dirty"] or any(one["dirty"] for one in trained):
+        raise KerasbookError(
+            f"{results}/{page['slug']}: found results of code that is in no commit, expected a "
+            "commit that leads to it. Commit, and run the chapter again."
+        )
     made["first"] = min([made["first"], *(one["started"] for one in trained)])
     made["trained_at"] = sorted({one["commit"] or "unknown" for one in trained})
-    runs = [run for page in pages for run in runs_of(results, page)]
-    write_table(folder / "runs.tsv", RUN_COLUMNS, (vars(run) for run in runs))
+    return made, list(runs_of(results, page))
+
+
+def _told_of_errata(row: Mapping[str, Any], chapters: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of errata with its texts as the chapter's file has them today."""
+    faults = {one["id"]: one for one in chapters[row["chapter"]]["faults"]}
+    texts = {key: faults.get(row["fault"], row)[key] for key in ("printed", "wrong")}
+    return {**dict.fromkeys(errata.COLUMNS, ""), **row, **texts}
+
+
+def _told_of_number(row: Mapping[str, Any], chapters: Mapping[str, Any]) -> dict[str, Any]:
+    """A printed number with its cause as the chapter's file has it today."""
+    chapter, name = row["id"].split(".", 1)
+    cause = causes_of(chapters[chapter]).get(name, "") if row["verdict"] in OUTSIDE else ""
+    return {**dict.fromkeys(REPRODUCTION_COLUMNS, ""), **row, "cause": cause}
+
+
+def take(results: Path, folder: Path, chapters: Sequence[str] = ()) -> dict[str, Any]:
+    """Write the snapshot of an edition's results; what made it is returned.
+
+    Args:
+        chapters: those to take, the others staying as they are; all of them if none is named.
+
+    Raises:
+        KerasbookError: a chapter was not run, is not the book edition's, or is of code that is in
+            no commit. The snapshot is then as it was.
+    """
+    pages = {page["chapter"]: page for page in pages_of(results)}
+    every = list(rooms())
+    wanted = list(chapters) or every
+    for name in wanted:
+        if name not in pages:
+            hint = nearest(name, every) if name not in every else ""
+            raise KerasbookError(
+                f"{results}: found no results of '{name}'{hint}, expected "
+                f"{'them' if chapters else 'those of all chapters'}. Run the chapter first, or "
+                "name those that are to be taken (make snapshot CHAPTER=ch04)."
+            )
+    taken = {name: _taken(results, pages[name]) for name in wanted}
+    numbers = {row["id"]: row for row in read_table(results / "reproduction.tsv")}
+    faults = read_table(results / "errata.tsv")
+    if chapters:
+        before = read(folder)
+        made = {**before.made["chapters"], **{name: one for name, (one, _) in taken.items()}}
+        runs = [run for run in before.runs.values() if run.chapter not in taken]
+        kept = {row["id"]: row for row in before.reproduction}
+        numbers = {
+            name: (numbers if name.split(".", 1)[0] in taken else kept).get(name) or row
+            for name, row in kept.items()
+        }
+        faults = [one for one in before.errata if one["chapter"] not in taken] + [
+            one for one in faults if one["chapter"] in taken
+        ]
+    else:
+        made, runs = {name: one for name, (one, _) in taken.items()}, []
+    runs = sorted(
+        [*runs, *(run for _, new in taken.values() for run in new)],
+        key=lambda run: every.index(run.chapter),
+    )
+    files = {
+        name: load_chapter(name, "book", CONFIGURATION / "chapters").file.model_dump(mode="json")
+        for name in every
+    }
+    told = [_told_of_number(row, files) for row in numbers.values()]
+    stand = false_discoveries({row["id"]: float(row["p"]) for row in told if row["p"]})
+    told = [{**row, "stands_out": "yes" if row["id"] in stand else ""} for row in told]
+    faults = errata.ranked([_told_of_errata(row, files) for row in faults])
     values = (
         dict(zip(METRIC_COLUMNS, (*run.key, name, json.dumps(value)), strict=True))
         for run in runs
         for name, value in run.metrics.items()
     )
+    write_table(folder / "runs.tsv", RUN_COLUMNS, (vars(run) for run in runs))
     write_table(folder / "metrics.tsv", METRIC_COLUMNS, values)
-    for name, text in tables.items():
-        write_text(folder / name, text)
-    write_json(folder / "made.json", made)
-    return made
+    write_table(folder / "reproduction.tsv", REPRODUCTION_COLUMNS, told)
+    write_table(folder / "errata.tsv", errata.COLUMNS, faults)
+    whole = {"edition": "book", "chapters": {name: made[name] for name in every if name in made}}
+    write_json(folder / "made.json", whole)
+    return whole
 
 
 def read_text(path: Path) -> str:
@@ -284,8 +345,13 @@ STANDINGS = {
     "stands out": "outside even though many were looked at",
     "differs": "other digits, in a number without a spread",
     "not judged": "other digits, where a single run of the reference shows no spread",
-    "not compared": "other settings, or not in the reference",
+    "new": "not in the reference, which has nothing to compare them with",
+    "not compared": "in the reference, but here with other settings or not run",
 }
+
+
+# What a comparison does not end well with.
+FAULTS = ("stands out", "differs", "not compared")
 
 
 def same_kind(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
@@ -310,7 +376,7 @@ def _numbers(experiment: str, ours: Sequence[Run], theirs: Sequence[Run]) -> lis
         mine = [run.metrics[name] for run in ours if name in run.metrics]
         other = [run.metrics[name] for run in theirs if name in run.metrics]
         if not other:
-            out.append(Compared(experiment, name, "not compared", mine[0]))
+            out.append(Compared(experiment, name, "new", mine[0]))
             continue
         if any(isinstance(one, str) or one is None for one in mine + other):
             standing = "holds" if set(mine) == set(other) else "differs"
@@ -351,25 +417,27 @@ def compare(snapshot: Snapshot, results: Path, chapter: str) -> tuple[list[str],
             f"{results}: found no results of '{chapter}'{nearest(chapter, list(pages))}, expected "
             f"a chapter that was run: {', '.join(pages)}."
         )
-    if chapter not in snapshot.made["data"]:
+    if chapter not in snapshot.made["chapters"]:
         raise KerasbookError(f"{FOLDER}: found no '{chapter}' there, expected a snapshot of it.")
     page = pages[chapter]
-    made = made_by([page])
-    if made["data"][chapter] != snapshot.made["data"][chapter]:
+    made, theirs_made = made_by(page), snapshot.made["chapters"][chapter]
+    if made["data"] != theirs_made["data"]:
         raise KerasbookError(
             f"{chapter}: found other data than the reference's, expected the same digests: "
             "numbers on different data are not compared."
         )
-    apart = same_kind(made, snapshot.made)
+    apart = same_kind(made, theirs_made)
     out = []
     ours: dict[str, list[Run]] = {}
     for run in runs_of(results, page):
         ours.setdefault(run.experiment, []).append(run)
     for experiment, mine in ours.items():
         theirs = [run for run in snapshot.runs.values() if run.key[:2] == (chapter, experiment)]
-        if not theirs or theirs[0].settings != mine[0].settings:
-            why = "other settings than the reference's" if theirs else "not in the reference"
-            out.append(Compared(experiment, why, "not compared"))
+        if not theirs:
+            out.append(Compared(experiment, "not in the reference", "new"))
+            continue
+        if theirs[0].settings != mine[0].settings:
+            out.append(Compared(experiment, "other settings than the reference's", "not compared"))
             continue
         rest = []
         for run in mine:
@@ -382,6 +450,11 @@ def compare(snapshot: Snapshot, results: Path, chapter: str) -> tuple[list[str],
                 rest.append(run)
         if rest:
             out += _numbers(experiment, rest, theirs)
+    of_theirs = dict.fromkeys(key[1] for key in snapshot.runs if key[0] == chapter)
+    for experiment in of_theirs:
+        if experiment not in ours:
+            why = page["absent"].get(experiment, "the chapter has no such experiment any more")
+            out.append(Compared(experiment, f"not run here: {why}", "not compared"))
     chances = {f"{one.experiment}.{one.what}": one.p for one in out if one.p is not None}
     stand = false_discoveries(chances)
     return apart, [
@@ -398,7 +471,7 @@ def _shown(value: Any) -> str:
 
 def told(snapshot: Snapshot, chapter: str, apart: Sequence[str], found: Sequence[Compared]) -> str:
     """A comparison as lines for the screen."""
-    made = snapshot.made
+    made = snapshot.made["chapters"][chapter]
     lines = [
         f"{chapter} beside the reference of {made['last'][:10]} ({made['machine']['processor']}, "
         f"seeds {', '.join(map(str, made['seeds']))}):",
@@ -412,7 +485,7 @@ def told(snapshot: Snapshot, chapter: str, apart: Sequence[str], found: Sequence
         if counts[name]:
             lines.append(f"{counts[name]:6d}  {name}: {meaning}")
     for one in found:
-        if one.standing in ("outside", "stands out", "differs", "not compared"):
+        if one.standing in ("outside", "new", *FAULTS):
             beside = "" if one.ours is None else f": {_shown(one.ours)}"
             beside += "" if one.theirs is None else f" for {_shown(one.theirs)}"
             lines.append(f"  {one.standing}: {one.experiment}, {one.what}{beside}")
@@ -420,16 +493,17 @@ def told(snapshot: Snapshot, chapter: str, apart: Sequence[str], found: Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Take the snapshot, or compare; 1 if something stands out or differs that should not."""
+    """Take the snapshot, or compare; 1 if something of the reference is not found again."""
     parser = argparse.ArgumentParser(prog="kerasbook.reference", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("take", help="write results/reference from results/book")
+    taking = commands.add_parser("take", help="write results/reference from results/book")
+    taking.add_argument("chapters", nargs="*", help="only these; all of them if none is named")
     commands.add_parser("readme", help="write the README's results from results/reference")
     commands.add_parser("compare", help="a chapter's runs beside it").add_argument("chapter")
     given = parser.parse_args(arguments)
     try:
         if given.command == "take":
-            take(PROJECT / BOOK, PROJECT / FOLDER)
+            take(PROJECT / BOOK, PROJECT / FOLDER, given.chapters)
         if given.command in ("take", "readme"):
             readme.write(PROJECT, read(PROJECT / FOLDER))
             return 0
@@ -439,7 +513,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(told(snapshot, given.chapter, apart, found) + "\n")
-    return int(any(one.standing in ("stands out", "differs") for one in found))
+    return int(any(one.standing in FAULTS for one in found))
 
 
 if __name__ == "__main__":

@@ -24,9 +24,11 @@ from kerasbook.tracking import Run, flat, tracked
 from kerasbook.training import read_history
 from kerasbook.validation import nearest
 from kerasbook.verdicts import (
+    OUTSIDE,
     Row,
     Verdict,
     decimals,
+    direction,
     judge,
     largest_change,
     paired_effect,
@@ -40,13 +42,16 @@ EDITION_NOTES = {
     "to test the workflow, and reproduce nothing.",
 }
 NOT_RUN = "(not run)"
+# So near to a half is the balanced accuracy of a run that gives (nearly) one answer to all.
+COLLAPSED = 1e-3
 # The records of a chapter's data sets, beside its page.
 DATA_RECORDS = "data.json"
 # Experiment -> metric -> epoch -> printed value.
 PrintedHistory = dict[str, dict[str, dict[int, float]]]
 TABLE_COLUMNS = [
-    "id", "printed", "mean", "sd", "n_seeds", "verdict", "reason", "run_ids", "lower", "upper",
-    "p", "ours", "baseline", "baseline_name", "peer", "peer_source", "kind", "line", "command",
+    "id", "printed", "mean", "sd", "n_seeds", "verdict", "reason", "cause", "run_ids", "lower",
+    "upper", "p", "ours", "baseline", "baseline_name", "peer", "peer_source", "kind", "line",
+    "command",
 ]  # fmt: skip
 
 
@@ -256,15 +261,15 @@ def _of_data(results: Results, row: Row) -> _Answer | None:
 def _of_experiment(results: Results, row: Row) -> _Answer:
     """The answer of a row that runs tell, of the experiment of its name or another."""
     name, _, key = results.file["answers"].get(row.name, row.name).partition(".")
-    if name not in results.experiments:
-        return _Answer({}, [], "")
+    command = rerun_command(results, f"{results.folder.as_posix()}/{name}/metrics.json")
+    if name not in results.experiments:  # left out for want of data; with it, this runs it
+        return _Answer({}, [], command if name in results.absent else "")
     told = results.experiments[name]
     renamed = row.name in results.file["answers"]
     values = (results.known if renamed else results.by_seed)(name, key)
     if row.kind == "seeded" and told["printed_seed"] in values:
         values = {told["printed_seed"]: values[told["printed_seed"]]}
     runs = results.evaluated[name]["run_ids"]
-    command = rerun_command(results, f"{results.folder.as_posix()}/{name}/metrics.json")
     return _Answer(
         values, [runs[str(seed)] for seed in values], command, name, told["printed_seed"]
     )
@@ -301,9 +306,15 @@ def printed_of(row: Row) -> dict[str, Any]:
     }
 
 
+def causes_of(chapter: Mapping[str, Any]) -> dict[str, str]:
+    """Ledger row without its chapter -> why it lies outside, from a chapter's file."""
+    return {row: one["cause"] for one in chapter["causes"] for row in one["rows"]}
+
+
 def judged_rows(results: Results) -> list[dict[str, Any]]:
     """Every printed number of the chapter, judged."""
     rows = []
+    causes = causes_of(results.file)
     for row in results.ledger:
         if row.chapter != results.id:
             continue
@@ -328,6 +339,7 @@ def judged_rows(results: Results) -> list[dict[str, Any]]:
                 "ours": verdict.text,
                 "verdict": verdict.verdict,
                 "reason": verdict.reason,
+                "cause": causes.get(row.name) if verdict.verdict in OUTSIDE else None,
                 **_beside(results, row, answer.experiment),
                 "run_ids": answer.runs,
                 "command": answer.command,
@@ -336,9 +348,11 @@ def judged_rows(results: Results) -> list[dict[str, Any]]:
     return rows
 
 
-def write_rows(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
+def write_rows(
+    path: str | Path, rows: Sequence[dict[str, Any]], columns: Sequence[str] = TABLE_COLUMNS
+) -> None:
     """Write judged rows as a table."""
-    write_table(path, TABLE_COLUMNS, ({**row, "run_ids": ",".join(row["run_ids"])} for row in rows))
+    write_table(path, columns, ({**row, "run_ids": ",".join(row["run_ids"])} for row in rows))
 
 
 def write_table(
@@ -391,14 +405,19 @@ def _sweeps(results: Results) -> list[dict[str, Any]]:
 def _faults(results: Results) -> list[dict[str, Any]]:
     out = []
     for fault in results.file["faults"]:
-        if not (results.has(fault["as_printed"]) and results.has(fault["corrected"])):
+        both = list(dict.fromkeys((fault["as_printed"], fault["corrected"])))
+        files = " ".join(f"{results.folder.as_posix()}/{name}/metrics.json" for name in both)
+        command = rerun_command(results, files)
+        missing = [name for name in both if not results.has(name)]
+        if missing:
+            why = results.absent.get(missing[0], "it was not run")
+            empty = dict.fromkeys(("before", "after", "effect", "lower", "upper"))
+            text = f"Not measured: {missing[0]} was left out ({why})."
+            out.append({**fault, **empty, "n": 0, "text": text, "command": command})
             continue
         before = results.known(fault["as_printed"], fault["metric"])
         after = results.known(fault["corrected"], fault["repaired_metric"] or fault["metric"])
         effect = paired_effect(before, after, largest_change(fault["metric"]))
-        folder = f"{results.folder.as_posix()}/"
-        both = dict.fromkeys((fault["as_printed"], fault["corrected"]))
-        command = rerun_command(results, " ".join(f"{folder}{n}/metrics.json" for n in both))
         if effect["effect"] is None:
             text = "The two experiments share no seed that ended well, so nothing can be paired."
         elif effect["lower"] is None:
@@ -407,16 +426,21 @@ def _faults(results: Results) -> list[dict[str, Any]]:
             text = "The interval holds zero: these seeds do not show that the fault costs anything."
         else:
             text = "The interval does not hold zero: the fault changes this number."
+            if effect["effect"] * direction(fault["metric"]) < 0:
+                text += " By this number alone the repair makes it worse."
         text += _collapsed(results, fault["corrected"])
         out.append({**fault, **effect, "text": text, "command": command})
     return out
 
 
 def _collapsed(results: Results, experiment: str) -> str:
-    """A sentence on seeds that ended at a trivial rule: a mean over two heaps says little."""
+    """A sentence on seeds that ended at a trivial rule where others did not.
+
+    A mean over two heaps says little. A trivial rule's balanced accuracy is a half, to the digit.
+    """
     values = results.by_seed(experiment, "balanced_accuracy").values()
-    lost = sum(not value > 0.5 for value in values)
-    if not lost:
+    lost = sum(math.isnan(value) or abs(value - 0.5) < COLLAPSED for value in values)
+    if not 0 < lost < len(values):
         return ""
     return (
         f" {lost} of the {len(values)} corrected seeds ended no better than a trivial rule "
@@ -424,7 +448,7 @@ def _collapsed(results: Results, experiment: str) -> str:
     )
 
 
-def _benchmark(path: Path) -> dict[str, float | None]:
+def benchmark(path: Path) -> dict[str, float | None]:
     """Seconds and peak memory (MiB) of a job, as Snakemake measured them; NA for a short job."""
 
     def number(text: str | None) -> float | None:
@@ -455,7 +479,7 @@ def _jobs(results: Results) -> list[dict[str, Any]]:
                      folder / "evaluate" / f"{name}.tsv"))  # fmt: skip
     out = []
     for stage, name, seed, run_id, record, path in jobs:
-        measured = _benchmark(path) if path.exists() else {"seconds": None, "peak_mb": None}
+        measured = benchmark(path) if path.exists() else {"seconds": None, "peak_mb": None}
         if stage == "train" and measured["peak_mb"] is None:
             measured["peak_mb"] = results.record(name, seed)["peak_memory_mb"]
         out.append({"rule": f"{results.id}_{stage}", "experiment": name, "seed": seed,

@@ -9,6 +9,7 @@ from pathlib import Path
 from kerasbook.errors import KerasbookError
 
 VERDICTS = ("exact", "holds", "better", "worse", "differs", "not run", "not judged")
+OUTSIDE = ("better", "worse", "differs")  # where the printed number is not what our runs give
 KINDS = ("constant", "seeded", "stochastic", "timing")
 COVERAGE = 0.95
 CAUGHT = 0.8  # the power at which a shift counts as one that the rule sees

@@ -8,7 +8,13 @@ from kerasbook import dag, html, plots, provenance, reproduction, steps
 from kerasbook.comparison import against, comparable, stages
 from kerasbook.delivery import import_command
 from kerasbook.files import read_json, write_text
-from kerasbook.reporting import EDITION_NOTES, printed_of, write_rows
+from kerasbook.reporting import (
+    EDITION_NOTES,
+    TABLE_COLUMNS,
+    benchmark,
+    printed_of,
+    write_rows,
+)
 from kerasbook.store import DEFAULT_URI, FILES
 from kerasbook.verdicts import COVERAGE, Row, false_discoveries, read_ledger, seen_shift
 
@@ -18,7 +24,7 @@ def missing_row(row: Row, reasons: dict[str, str]) -> dict:
     reason = reasons.get(row.id, "the chapter was not selected")
     empty = dict.fromkeys(
         ("mean", "sd", "lower", "upper", "p", "ours", "baseline", "baseline_name", "peer",
-         "peer_source")
+         "peer_source", "cause")
     )  # fmt: skip
     return {
         **printed_of(row),
@@ -31,24 +37,55 @@ def missing_row(row: Row, reasons: dict[str, str]) -> dict:
     }
 
 
+def unseen_jobs(page: dict, results: Path) -> list[dict]:
+    """The jobs that a chapter's page cannot tell of: its downloads, and what made the page.
+
+    Args:
+        results: the edition's folder.
+    """
+    files = dict.fromkeys((one["dataset"], one["file"]) for one in page["provenance"]["data"])
+    jobs = [
+        ("download", Path(f"logs/download/{dataset}/{file}.benchmark.tsv"))
+        for dataset, file in files
+    ]
+    jobs.append(("report", results / page["slug"] / "benchmarks" / "report.tsv"))
+    return [
+        {"rule": f"{page['chapter']}_{stage}", **benchmark(path)}
+        for stage, path in jobs
+        if path.exists()
+    ]
+
+
 def many(rows: list[dict]) -> dict:
-    """What is to be said where many numbers are judged at once, each by a 95 % interval."""
+    """What is to be said where many numbers are judged at once, each by a 95 % interval.
+
+    Rows that stand out even so are marked.
+    """
     chances = {row["id"]: row["p"] for row in rows if row["p"] is not None}
     seeds = Counter(row["n_seeds"] for row in rows if row["p"] is not None)
     n = seeds.most_common(1)[0][0] if seeds else None
     outside = [row["id"] for row in rows if row["p"] is not None and row["verdict"] != "holds"]
+    stand = false_discoveries(chances)
+    for row in rows:
+        row["stands_out"] = "yes" if row["id"] in stand else None
     return {
         "judged": len(chances),
         "outside": len(outside),
         "expected": (1 - COVERAGE) * len(chances),
-        "stand": len(false_discoveries(chances)),
+        "stand": len(stand),
         "seeds": n,
         "sees": seen_shift(n) if n else None,
     }
 
 
-def index_of(pages: list[dict], ledger: list[Row], edition: str, reasons: dict[str, str]) -> dict:
-    """The data of the index page."""
+def index_of(
+    pages: list[dict], ledger: list[Row], edition: str, reasons: dict[str, str], results: Path
+) -> dict:
+    """The data of the index page.
+
+    Args:
+        results: the edition's folder.
+    """
     judged = {row["id"]: row for page in pages for row in page["rows"]}
     rows = [judged.get(row.id) or missing_row(row, reasons) for row in ledger]
     steps_done = [step for page in pages for step in page["provenance"]["steps"]]
@@ -79,7 +116,7 @@ def index_of(pages: list[dict], ledger: list[Row], edition: str, reasons: dict[s
         "experiments": [
             {**one, "chapter": page["chapter"]} for page in pages for one in page["experiments"]
         ],
-        "stages": stages(pages),
+        "stages": stages(pages, {page["slug"]: unseen_jobs(page, results) for page in pages}),
         "steps_total": {
             "seconds": sum(step["seconds"] or 0 for step in steps_done),
             "jobs": len(steps_done),
@@ -163,16 +200,16 @@ def main(snakemake) -> None:
     pages = [read_json(file) for file in snakemake.input.pages]
     ledger = read_ledger(Path(snakemake.input.ledger))
     params = snakemake.params
-    index = index_of(pages, ledger, params.edition, params.reasons)
-    index["mlflow_command"] = mlflow_command(params.tracking_uri, params.edition)
     folder = Path(snakemake.output.html).parent
+    index = index_of(pages, ledger, params.edition, params.reasons, folder)
+    index["mlflow_command"] = mlflow_command(params.tracking_uri, params.edition)
     index["comparison"] = compared(pages, Path(snakemake.output.comparison), folder)
     index["workflow"] = workflow(params.overview, Path(snakemake.output.workflow), folder)
     index["reproduction"] = drawn_reproduction(
         index["rows"], Path(snakemake.output.reproduction), folder
     )
     write_text(snakemake.output.html, html.render_index(index, folder))
-    write_rows(snakemake.output.table, index["rows"])
+    write_rows(snakemake.output.table, index["rows"], [*TABLE_COLUMNS, "stands_out"])
 
 
 if "snakemake" in globals():

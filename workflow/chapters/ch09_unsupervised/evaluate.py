@@ -86,6 +86,8 @@ def of_sentences(run: SeedRun) -> dict[str, float]:
     if "val_accuracy" not in run.history:
         return told
     watched = run.history["val_loss"]
+    learnt = metrics.trivial(run.data["y"][:first])
+    told |= {f"train_{key}": value for key, value in learnt.items()}
     told |= {
         "epochs_run": len(run.epochs),
         "best_epoch": int(run.epochs[watched.argmin()]),

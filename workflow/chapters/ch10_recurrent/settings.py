@@ -62,8 +62,9 @@ class Characters(KerasExperiment):
 
     task: Literal["characters"]
     units: Units = Field(description="Of the LSTM.")
-    recurrent_activation: Literal["sigmoid", "hard_sigmoid"] = Field(
-        description="Of the LSTM's gates: hard_sigmoid was the default of Keras 1."
+    recurrent_activation: Literal["sigmoid", "hard_sigmoid", "hard_sigmoid_keras_1"] = Field(
+        description="Of the LSTM's gates. The default of Keras 1 was a hard sigmoid with a slope "
+        "of 1/5 (hard_sigmoid_keras_1); that of today has 1/6 (hard_sigmoid)."
     )
     optimizer: Optimizer
     epochs: Epochs

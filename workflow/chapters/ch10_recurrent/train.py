@@ -170,6 +170,7 @@ def train_characters(snakemake: Any, run: Run, step: steps.Step, data: Mapping) 
         "least_probability": np.array(written.least),
     }
     example = characters.windows(ids, WINDOW)[:2].astype(np.int32)
+    model = networks.with_todays_gates(model, settings, WINDOW, len(alphabet))
     save_keras_run(snakemake, run, step, model, progress, answers, example, **more)
     for epoch in range(epochs):
         file = Path(snakemake.output.model) / "samples" / f"epoch_{epoch + 1:02d}.txt"
