@@ -102,8 +102,28 @@ def _seeds(snapshot: "Snapshot") -> str:
     return f"{most} seeds" if n[0] == n[-1] else f"{n[0]} to {n[-1]} seeds, mostly {most}"
 
 
-def section(snapshot: "Snapshot") -> str:
-    """The README's results, between the two marks."""
+def _behind(snapshot: "Snapshot", behind: Mapping[str, Sequence[str]]) -> list[str]:
+    """Which numbers are of settings that the configuration has no more."""
+    if not behind:
+        return []
+    each = [
+        f"{snapshot.made['chapters'][chapter]['number']} "
+        f"{', '.join(f'`{name}`' for name in experiments)}"
+        for chapter, experiments in behind.items()
+    ]
+    return [
+        "",
+        "Since then the settings or seeds of some experiments have changed, and they are to be run "
+        f"again: {'; '.join(each)}. Their numbers above are those of the settings before.",
+    ]
+
+
+def section(snapshot: "Snapshot", behind: Mapping[str, Sequence[str]]) -> str:
+    """The README's results, between the two marks.
+
+    Args:
+        behind: chapter -> its experiments that the configuration makes otherwise by now.
+    """
     rows, made = snapshot.reproduction, snapshot.made
     total = Counter(row["verdict"] for row in rows)
     shown = [verdict for verdict in VERDICTS if total[verdict]]
@@ -139,6 +159,7 @@ def section(snapshot: "Snapshot") -> str:
         f"{format_seconds(hours)} of training. The tables are in "
         "[`results/reference/`](results/reference/); `make compare CHAPTER=ch04` runs a chapter "
         "and compares it with them.",
+        *_behind(snapshot, behind),
         "",
         END,
     ]
@@ -169,13 +190,13 @@ def draw(snapshot: "Snapshot", path: Path) -> None:
     plots.save_svg(figure, path, in_words(snapshot.reproduction))
 
 
-def write(project: Path, snapshot: "Snapshot") -> None:
+def write(project: Path, snapshot: "Snapshot", behind: Mapping[str, Sequence[str]]) -> None:
     """Write the README's results and their picture.
 
     Raises:
         KerasbookError: the README lacks its marks.
     """
     readme = project / "README.md"
-    text = replaced(readme, section(snapshot))
+    text = replaced(readme, section(snapshot, behind))
     draw(snapshot, project / PICTURE)
     write_text(readme, text)

@@ -16,7 +16,7 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ from kerasbook import errata, readme
 from kerasbook.configuration import PROJECT, load_chapter, rooms
 from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json, write_json
-from kerasbook.reporting import TABLE_COLUMNS, causes_of, write_table
-from kerasbook.validation import nearest
+from kerasbook.reporting import TABLE_COLUMNS, causes_of, not_measured, write_table
+from kerasbook.tracking import flat
+from kerasbook.validation import nearest, read_yaml
 from kerasbook.verdicts import COVERAGE, OUTSIDE, chance, false_discoveries, read_ledger
 
 BOOK = Path("results/book")
@@ -239,14 +240,6 @@ def take(results: Path, folder: Path, chapters: Sequence[str] = ()) -> dict[str,
         [*runs, *(run for _, new in taken.values() for run in new)],
         key=lambda run: every.index(run.chapter),
     )
-    files = {
-        name: load_chapter(name, "book", CONFIGURATION / "chapters").file.model_dump(mode="json")
-        for name in every
-    }
-    told = [_told_of_number(row, files) for row in numbers.values()]
-    stand = false_discoveries({row["id"]: float(row["p"]) for row in told if row["p"]})
-    told = [{**row, "stands_out": "yes" if row["id"] in stand else ""} for row in told]
-    faults = errata.ranked([_told_of_errata(row, files) for row in faults])
     values = (
         dict(zip(METRIC_COLUMNS, (*run.key, name, json.dumps(value)), strict=True))
         for run in runs
@@ -254,11 +247,55 @@ def take(results: Path, folder: Path, chapters: Sequence[str] = ()) -> dict[str,
     )
     write_table(folder / "runs.tsv", RUN_COLUMNS, (vars(run) for run in runs))
     write_table(folder / "metrics.tsv", METRIC_COLUMNS, values)
-    write_table(folder / "reproduction.tsv", REPRODUCTION_COLUMNS, told)
-    write_table(folder / "errata.tsv", errata.COLUMNS, faults)
     whole = {"edition": "book", "chapters": {name: made[name] for name in every if name in made}}
+    _write_told(folder, whole, numbers.values(), faults)
     write_json(folder / "made.json", whole)
     return whole
+
+
+def _write_told(
+    folder: Path,
+    made: Mapping[str, Any],
+    numbers: Iterable[Mapping[str, Any]],
+    faults: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write the tables of numbers and faults, with the texts of the chapters' files of today.
+
+    What stands out does so among all rows, of whichever time they are.
+    """
+    files = {
+        name: load_chapter(name, "book", CONFIGURATION / "chapters").file.model_dump(mode="json")
+        for name in rooms()
+    }
+    told = [_told_of_number(row, files) for row in numbers]
+    stand = false_discoveries({row["id"]: float(row["p"]) for row in told if row["p"]})
+    told = [{**row, "stands_out": "yes" if row["id"] in stand else ""} for row in told]
+    rows = [_told_of_errata(row, files) for row in faults]
+    known = {(row["chapter"], row["fault"]) for row in rows}
+    for name, about in made["chapters"].items():
+        for fault in files[name]["faults"]:
+            missing = [one for one in (fault["as_printed"], fault["corrected"])
+                       if one in about["left_out"]]  # fmt: skip
+            if (name, fault["id"]) not in known and missing:
+                rows.append(_not_measured(name, fault, missing[0], about["left_out"][missing[0]]))
+    write_table(folder / "reproduction.tsv", REPRODUCTION_COLUMNS, told)
+    write_table(folder / "errata.tsv", errata.COLUMNS, errata.ranked(rows))
+
+
+def _not_measured(chapter: str, fault: Mapping[str, Any], missing: str, why: str) -> dict[str, Any]:
+    """A row of errata of a fault whose experiment was left out."""
+    told = {key: value for key, value in fault.items() if key in errata.COLUMNS and value}
+    told |= {"chapter": chapter, "fault": fault["id"], "standing": "not measured", "n": 0}
+    return {**dict.fromkeys(errata.COLUMNS, ""), **told, "text": not_measured(missing, why)}
+
+
+def retell(folder: Path) -> None:
+    """Give the snapshot's tables the texts that the chapters' files have today.
+
+    Causes and what is wrong about a fault are told there, and no run tells them.
+    """
+    snapshot = read(folder)
+    _write_told(folder, snapshot.made, snapshot.reproduction, snapshot.errata)
 
 
 def read_text(path: Path) -> str:
@@ -321,6 +358,27 @@ def read(folder: Path) -> Snapshot:
         read_table(folder / "reproduction.tsv"),
         read_table(folder / "errata.tsv"),
     )
+
+
+def behind(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Chapter -> its experiments that the configuration makes otherwise by now, or anew.
+
+    Their numbers are those of other settings or seeds, or they are not in the snapshot at all
+    although their data was there. What is listed here is to be run again and taken.
+    """
+    seeds = read_yaml(CONFIGURATION / "book.yaml")["seeds"]
+    out: dict[str, list[str]] = {}
+    for name in rooms():
+        left_out = snapshot.made["chapters"].get(name, {}).get("left_out", {})
+        experiments = load_chapter(name, "book", CONFIGURATION / "chapters").experiments
+        for experiment, entry in experiments.items():
+            runs = [run for key, run in snapshot.runs.items() if key[:2] == (name, experiment)]
+            if not runs and experiment in left_out:
+                continue
+            same = {run.settings for run in runs} == {digest(flat(entry.settings()))[:16]}
+            if not same or [run.seed for run in runs] != entry.seeds_to_run(seeds):
+                out.setdefault(name, []).append(experiment)
+    return out
 
 
 @dataclass(frozen=True)
@@ -498,14 +556,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     taking = commands.add_parser("take", help="write results/reference from results/book")
     taking.add_argument("chapters", nargs="*", help="only these; all of them if none is named")
-    commands.add_parser("readme", help="write the README's results from results/reference")
+    commands.add_parser(
+        "readme", help="write the README's results, and today's texts of faults and causes"
+    )
     commands.add_parser("compare", help="a chapter's runs beside it").add_argument("chapter")
     given = parser.parse_args(arguments)
     try:
         if given.command == "take":
             take(PROJECT / BOOK, PROJECT / FOLDER, given.chapters)
+        if given.command == "readme":
+            retell(PROJECT / FOLDER)
         if given.command in ("take", "readme"):
-            readme.write(PROJECT, read(PROJECT / FOLDER))
+            snapshot = read(PROJECT / FOLDER)
+            readme.write(PROJECT, snapshot, behind(snapshot))
             return 0
         snapshot = read(PROJECT / FOLDER)
         apart, found = compare(snapshot, PROJECT / BOOK, given.chapter)

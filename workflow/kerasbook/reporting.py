@@ -412,7 +412,7 @@ def _faults(results: Results) -> list[dict[str, Any]]:
         if missing:
             why = results.absent.get(missing[0], "it was not run")
             empty = dict.fromkeys(("before", "after", "effect", "lower", "upper"))
-            text = f"Not measured: {missing[0]} was left out ({why})."
+            text = not_measured(missing[0], why)
             out.append({**fault, **empty, "n": 0, "text": text, "command": command})
             continue
         before = results.known(fault["as_printed"], fault["metric"])
@@ -431,6 +431,11 @@ def _faults(results: Results) -> list[dict[str, Any]]:
         text += _collapsed(results, fault["corrected"])
         out.append({**fault, **effect, "text": text, "command": command})
     return out
+
+
+def not_measured(experiment: str, why: str) -> str:
+    """What is said of a fault whose experiment was left out."""
+    return f"Not measured: {experiment} was left out ({why})."
 
 
 def _collapsed(results: Results, experiment: str) -> str:
