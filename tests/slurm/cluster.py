@@ -65,6 +65,7 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=2
 DefMemPerCPU=256
 KillWait=2
+MinJobAge=300
 JobRequeue=0
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
@@ -365,8 +366,8 @@ class Cluster:
     def accounts(self, folder: Path) -> list[dict[str, str]]:
         """The jobs submitted from a folder, oldest first, each with what `sacct` knows of it."""
         fields = (
-            "JobIDRaw,JobName,State,Partition,Account,ReqCPUS,ReqMem,ReqTRES,Timelimit,Comment,"
-            "WorkDir"
+            "JobIDRaw,JobName,State,Partition,NodeList,Account,ReqCPUS,ReqMem,ReqTRES,Timelimit,"
+            "Comment,WorkDir"
         )
         told = self.call("sacct", "-X", "--parsable2", "-n", "-S", "now-1days", "-o", fields)
         rows = [dict(zip(fields.split(","), line.split("|"))) for line in told.splitlines()]

@@ -13,6 +13,7 @@ WRONG = {
 rule all:
     input:
         [f"{name}.txt" for name in WRONG],
+        "refused.txt",
         "gpu.txt",
         "gres.txt",
 
@@ -37,6 +38,16 @@ for name, what in WRONG.items():
             what=what,
         shell:
             "test -e {params.tried} || {{ touch {params.tried}; {params.what}; }}; touch {output}"
+
+
+rule refused:
+    output:
+        "refused.txt",
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=20,
+    shell:
+        "touch {output}"
 
 
 rule gpu:

@@ -1,11 +1,12 @@
-"""The SLURM jobs of a folder, asked of an squeue that says what it is told to."""
+"""The SLURM jobs of a folder, asked of an squeue that says what it is told to, and what is said
+before the first job."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from kerasbook.cluster import Job, cancel, jobs_of, left_over
+from kerasbook.cluster import Job, cancel, forgetful, jobs_of, left_over, unchosen_store
 from kerasbook.errors import KerasbookError
 
 RUN = "0fa3e7c2-4f5e-4b8c-9b1d-3a8a7d7f0c11"
@@ -102,3 +103,67 @@ def test_a_controller_that_is_down_is_told(slurm, tmp_path):
     (tmp_path / "squeue").write_text("#!/bin/sh\necho 'no contact' >&2\nexit 1\n")
     with pytest.raises(KerasbookError, match="no contact"):
         left_over(HERE)
+
+
+def test_jobs_of_many_machines_do_not_get_a_store_that_nobody_chose():
+    told = unchosen_store(None)
+    assert told.startswith("Found the local store results/mlflow.db")
+    assert "Expected the address of an MLflow server, or `files`" in told
+    assert "tracking_uri=files" in told
+
+
+@pytest.mark.parametrize(
+    "chosen", ["files", "http://127.0.0.1:5000", "sqlite:///results/mlflow.db", "sqlite:////tmp/x"]
+)
+def test_a_store_that_was_chosen_is_let_pass(chosen):
+    assert unchosen_store(chosen) is None
+
+
+@pytest.fixture
+def min_job_age(tmp_path, monkeypatch):
+    """Puts an scontrol on the PATH that tells this MinJobAge, or fails."""
+
+    def put(line: str | None) -> None:
+        does = "exit 1" if line is None else f"cat {tmp_path}/configuration"
+        told = f"MemLimitEnforce         = No\nMessageTimeout          = 10 sec\n{line}\n"
+        (tmp_path / "configuration").write_text(told, encoding="utf-8")
+        (tmp_path / "scontrol").write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
+        (tmp_path / "scontrol").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    return put
+
+
+FORGOTTEN, CANCELLED = "forgotten how a job ended", "for ever for a job that is cancelled"
+
+
+@pytest.mark.parametrize(
+    "line, found, missed",
+    [
+        ("MinJobAge               = 180 sec", "180 s", FORGOTTEN),
+        ("MinJobAge               = 60 sec", "60 s", FORGOTTEN),
+        ("MinJobAge               = 59 sec", "59 s", CANCELLED),
+        ("MinJobAge               = 0 sec", "0 s", CANCELLED),
+        ("", "unknown", CANCELLED),
+        (None, "unknown", CANCELLED),
+    ],
+)
+def test_a_slurm_that_forgets_jobs_too_soon_is_told_in_one_line(min_job_age, line, found, missed):
+    min_job_age(line)
+    told = forgetful(first_wait=20)
+    assert told.startswith(f"Found MinJobAge = {found} (`scontrol show config`), expected more")
+    assert "more than 180 s" in told
+    assert missed in told
+    assert "Have the site's administrator raise it" in told
+    assert "\n" not in told
+
+
+def test_a_slurm_that_remembers_jobs_long_enough_is_not_spoken_of(min_job_age):
+    min_job_age("MinJobAge               = 300 sec")
+    assert forgetful(first_wait=20) is None
+    assert "more than 360 s" in forgetful(first_wait=120)
+
+
+def test_a_machine_without_scontrol_is_told_that_nothing_is_known(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "MinJobAge = unknown" in forgetful(first_wait=20)

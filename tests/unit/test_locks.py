@@ -1,11 +1,14 @@
 """Locks of a Snakemake that was killed are cleared, those of one that lives are not."""
 
+import errno
+import fcntl
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
-from kerasbook import locks
+from kerasbook import locks, store
 from kerasbook.errors import KerasbookError
 
 WORKFLOW = Path(locks.__file__).parents[1]
@@ -161,3 +164,69 @@ def test_another_that_submits_is_known_while_it_lives(folder, telling):
     killed(second)
     assert telling(submits, folder)[1] == "False"
     killed(computes)
+
+
+@pytest.fixture
+def flock(monkeypatch):
+    """Puts a file system in the place of this one: a function of descriptor and operation."""
+
+    def put(file_system):
+        monkeypatch.setattr(fcntl, "flock", file_system)
+
+    return put
+
+
+def fileno(file):
+    return file if isinstance(file, int) else file.fileno()
+
+
+def test_on_nfs_the_project_is_held_as_here(folder, flock):
+    """There a lock is one of a range of bytes: a shared one wants a file that can be read."""
+    real, shared = fcntl.flock, []
+
+    def nfs(file, operation):
+        readable = fcntl.fcntl(fileno(file), fcntl.F_GETFL) & os.O_ACCMODE != os.O_WRONLY
+        if operation & fcntl.LOCK_SH:
+            if not readable:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            shared.append(file)
+        real(file, operation)
+
+    flock(nfs)
+    file = lock(folder)
+    assert "unlocked" in locks.hold(folder)
+    assert not file.exists()
+    assert not locks.submit(folder)
+    assert len(shared) == 2
+
+
+def no_locks(file, operation):
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
+def no_shared_locks(file, operation):
+    if operation & fcntl.LOCK_SH:
+        no_locks(file, operation)
+
+
+def test_on_a_file_system_without_locks_all_goes_on_and_none_is_cleared(folder, flock):
+    flock(no_locks)
+    file = lock(folder)
+    assert locks.hold(folder) is None
+    assert not locks.submit(folder)
+    assert file.exists()
+
+
+def test_a_lock_that_cannot_be_shared_stops_nothing(folder, flock):
+    flock(no_shared_locks)
+    assert locks.hold(folder) is None
+    assert not locks.submit(folder)
+
+
+def test_the_store_is_prepared_where_nothing_can_be_locked(tmp_path, flock, caplog):
+    flock(no_locks)
+    path = tmp_path / "results" / "smoke" / "tracking.json"
+    told = store.prepare(store.FILES, "smoke", {"ch01": {"one": {"title": "One"}}}, path)
+    assert path.is_file()
+    assert told["labels"] == {"ch01/one": {"title": "One"}}
+    assert "tracking.json: cannot be locked" in caplog.text

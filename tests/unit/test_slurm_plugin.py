@@ -3,6 +3,7 @@ the profile, its comments and the README are to follow."""
 
 import asyncio
 import contextlib
+import inspect
 import logging
 from types import SimpleNamespace
 
@@ -10,6 +11,8 @@ import pytest
 from snakemake_executor_plugin_slurm import Executor, ExecutorSettings
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
+
+from kerasbook.cluster import LONGEST_WAIT
 
 
 class Resources(dict):
@@ -44,11 +47,20 @@ def test_what_reaches_sbatch(resources, sent, not_sent):
     assert [one for one in not_sent if one in told] == []
 
 
-class Told(Executor):
-    """The plugin's executor, less its start, with what it reports."""
+FORGOTTEN = "forgotten"  # an answer that does not name the job
 
-    def __init__(self, answers: list, attempts: int, command: str = "squeue"):
-        settings = ExecutorSettings(status_command=command, status_attempts=attempts)
+
+class Told(Executor):
+    """The plugin's executor, less its start, with what it reports and which command it asks."""
+
+    def __init__(self, answers: list, attempts: int, command: str = "squeue", age: int = 300):
+        settings = ExecutorSettings(
+            status_command=command,
+            status_attempts=attempts,
+            init_seconds_before_status_checks=20,  # as the profile says
+        )
+        self.age = age
+        self.asked: set[str] = set()
         self.workflow = SimpleNamespace(executor_settings=settings)
         self.logger = logging.getLogger("tests")
         self.run_uuid = "x"
@@ -68,8 +80,11 @@ class Told(Executor):
         """Look at the one job there is, which is seven: the ids that are waited for further."""
         import snakemake_executor_plugin_slurm as plugin
 
-        async def query(*_):
+        async def query(command, _):
+            self.asked.add(command.split()[0])
             answer = self.answers.pop(0)
+            if answer == FORGOTTEN:
+                return {}, 0.0
             return ({"7": answer}, 0.0) if answer else (None, None)
 
         async def waited():
@@ -77,7 +92,7 @@ class Told(Executor):
             return [one.external_jobid async for one in self.check_active_jobs([job])]
 
         monkeypatch.setattr(plugin, "query_job_status", query)
-        monkeypatch.setattr(plugin, "get_min_job_age", lambda: 300)
+        monkeypatch.setattr(plugin, "get_min_job_age", lambda: self.age)
         monkeypatch.setattr(plugin, "is_query_tool_available", lambda name: True)
         monkeypatch.setattr(plugin.subprocess, "check_output", lambda *_, **__: "")
         return asyncio.run(waited())
@@ -98,3 +113,21 @@ def test_as_many_failed_queries_as_attempts_lose_the_jobs(monkeypatch):
     assert lost.failed == []  # nor reported
     kept = Told([*[None] * 5, "RUNNING"], 6)
     assert kept.look(monkeypatch) == ["7"]
+
+
+def test_a_job_that_slurm_has_forgotten_is_waited_for(monkeypatch):
+    seen = Told(["RUNNING", FORGOTTEN], 5)
+    assert seen.look(monkeypatch) == ["7"]
+    assert seen.look(monkeypatch) == ["7"]
+    assert seen.failed == []
+
+
+@pytest.mark.parametrize("age, command", [(60, "squeue"), (59, "sacct"), (None, "sacct")])
+def test_below_three_first_waits_sacct_is_asked_in_place_of_squeue(monkeypatch, age, command):
+    seen = Told(["RUNNING"], 5, age=age)
+    seen.look(monkeypatch)
+    assert seen.asked == {command}
+
+
+def test_the_longest_wait_between_two_looks_is_the_plugins():
+    assert f"max_sleep_time = {LONGEST_WAIT}\n" in inspect.getsource(Executor.check_active_jobs)

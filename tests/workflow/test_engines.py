@@ -15,9 +15,26 @@ import pytest
 
 from tests.workflow.conftest import Project
 
-SMOKE = ["--configfile", "config/smoke.yaml", "--config", "environment=gpu"]
+CONFIGURED = ["--configfile", "config/smoke.yaml", "--config", "environment=gpu"]
+SMOKE = [*CONFIGURED, "tracking_uri=files"]
 DATA = "data/processed/smoke/ch03_keras_basics/otto"
 TARGET = "results/smoke/ch03_keras_basics/logreg/seed1/train.json"
+# Runs a script at once, and says how it ended when it is asked.
+QSUB = """\
+for script; do :; done
+sh "$script" > {folder}/printed 2>&1; echo $? > {folder}/ended; echo 17.server"""
+QSTAT = """\
+echo "    job_state = F"; echo "    Exit_status = $(cat {folder}/ended)\""""
+GROUP = """\
+rule all:
+    input: expand("{n}.txt", n=range(3))
+
+rule point:
+    output: "{n}.txt"
+    group: "sweep"
+    resources: mem_mb=1000, runtime=1, gpu=0
+    shell: "echo {wildcards.n} >> ran; test {wildcards.n} = 1 || touch {output}"
+"""
 LSF_CONF = """\
 LSF configuration:
 LSB_SHAREDIR = {folder}
@@ -45,10 +62,25 @@ def commands(folder, **scripts: str) -> str:
     return str(folder)
 
 
-def submit(project: Project, engine: str, *arguments: str, path: str = "", **more: str):
+def submit(
+    project: Project,
+    engine: str,
+    *arguments: str,
+    path: str = "",
+    asked: tuple[str, ...] = (TARGET, *SMOKE),
+    **more: str,
+):
     path = f"{path}:{project.environment['PATH']}"
     profile = ["--workflow-profile", f"profiles/{engine}", "--retries", "0"]
-    return project.run(TARGET, *SMOKE, *profile, *arguments, seconds=400, PATH=path, **more)
+    return project.run(*asked, *profile, *arguments, seconds=400, PATH=path, **more)
+
+
+def test_jobs_of_many_machines_are_not_begun_with_a_store_that_nobody_chose(prepared, tmp_path):
+    path = commands(tmp_path / "bin", qsub=f"touch {tmp_path}/asked; exit 1")
+    status, output = submit(prepared, "cluster-generic", path=path, asked=(TARGET, *CONFIGURED))
+    assert status == 1
+    assert "Found the local store results/mlflow.db for jobs on a cluster" in output
+    assert not (tmp_path / "asked").exists()
 
 
 def test_lsf_is_told_memory_time_cores_and_gpu(prepared, tmp_path):
@@ -97,6 +129,41 @@ echo "    job_state = F"; echo "    Exit_status = 271\"""",
     assert re.search(r"\.sh$", told[-1])
     # What the next Snakemake is told by, should this one be killed.
     assert prepared.json(".snakemake/kerasbook.owner.json")["executors"] == ["cluster-generic"]
+
+
+def test_runs_of_a_sweep_that_share_a_gpu_are_given_the_time_to_take_turns(prepared, tmp_path):
+    path = commands(
+        tmp_path / "bin",
+        qsub=f"printf '%s\\n' \"$@\" > {tmp_path}/told.$$; echo refused >&2; exit 1",
+    )
+    file = prepared.folder / "config/chapters/ch03.yaml"
+    kept = file.read_text(encoding="utf-8")
+    file.write_text(kept.replace("smoke: {draws: 4}", "smoke: {draws: 12}"), encoding="utf-8")
+    asked = ("ch03_sweeps", *SMOKE)
+    status, output = submit(prepared, "cluster-generic", path=path, asked=asked)
+    file.write_text(kept, encoding="utf-8")
+    assert status == 1
+    told = [one.read_text(encoding="utf-8").splitlines() for one in tmp_path.glob("told.*")]
+    asked = [[value for flag, value in pairwise(lines) if flag == "-l"] for lines in told]
+    size = "select=1:ncpus=1:mem=2500mb:ngpus=1"
+    expected = [[size, f"walltime={runs * 15 * 60}"] for runs in (4, 8)]
+    assert sorted(asked) == sorted(expected), output
+
+
+def test_one_that_fails_takes_what_its_group_has_made(prepared, tmp_path):
+    """What the profiles say of groups; a newer Snakemake may do better."""
+    (tmp_path / "Snakefile").write_text(GROUP, encoding="utf-8")
+    path = commands(
+        tmp_path / "bin", qsub=QSUB.format(folder=tmp_path), qstat=QSTAT.format(folder=tmp_path)
+    )
+    wait = ["--seconds-between-status-checks", "1", "--retries", "1", "--latency-wait", "1"]
+    profile = ["--workflow-profile", f"{prepared.folder}/profiles/cluster-generic"]
+    path = f"{path}:{prepared.environment['PATH']}"
+    status, output = Project(tmp_path, prepared.environment).run(*profile, *wait, PATH=path)
+    assert status == 1
+    ran = (tmp_path / "ran").read_text(encoding="utf-8").split()
+    assert sorted(ran) == sorted("012" * 2), output
+    assert list(tmp_path.glob("*.txt")) == []
 
 
 @pytest.mark.parametrize(
@@ -169,9 +236,15 @@ def test_kubernetes_is_told_memory_cores_and_gpu(prepared, tmp_path):
         ),
         encoding="utf-8",
     )
+    # The sources go to the shared folder by rsync, which not every machine has.
+    path = commands(
+        tmp_path / "bin",
+        rsync=f"while [ $# -gt 2 ]; do shift; done; touch {tmp_path}/copied; "
+        'exec cp -RLp "$1" "$2"',
+    )
     try:
         status, output = submit(
-            prepared, "kubernetes", "--default-storage-prefix", str(prepared.folder),
+            prepared, "kubernetes", "--default-storage-prefix", str(prepared.folder), path=path,
             KUBECONFIG=str(tmp_path / "kubeconfig"), no_proxy="127.0.0.1",
         )  # fmt: skip
     finally:
@@ -179,6 +252,7 @@ def test_kubernetes_is_told_memory_cores_and_gpu(prepared, tmp_path):
         server.server_close()
     assert status == 1
     assert len(ApiServer.jobs) == 1, output
+    assert (tmp_path / "copied").exists()
     pod = ApiServer.jobs[0]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert container["image"] == "registry.example.org/kerasbook:0.1.0"

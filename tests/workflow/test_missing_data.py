@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from kerasbook.configuration import load_chapter
 from kerasbook.verdicts import read_ledger
 from tests.misbehaving_server import Behaviour, MisbehavingServer
 
@@ -57,7 +58,7 @@ def test_skip_without_any_data_tells_every_row_why(project):
         assert "mnist" in rows[name]["reason"]
         assert str(project.folder) not in rows[name]["reason"]
     assert rows[ledger_of("ch01")[0]]["reason"] == "the chapter was not selected"
-    assert last_line(output).startswith(f"{len(ids)} printed numbers are not run")
+    assert last_line(output).startswith(f"{len(ids)} printed numbers and 1 experiments are not run")
     assert "mnist" in last_line(output)
     page = (project.folder / "results/book/index.html").read_text(encoding="utf-8")
     assert "mnist" in page
@@ -85,7 +86,10 @@ def test_skip_runs_the_part_of_a_chapter_whose_data_is_there(project):
         else:
             assert rows[name]["verdict"] != "not run"
     assert 0 < len(left_out) < len(ledger_of("ch02"))
-    assert last_line(output).startswith(f"{len(left_out)} printed numbers are not run")
+    chapter = load_chapter("ch02", "book")
+    otto = [name for name in chapter.experiments if "otto" in chapter.needs(name)]
+    counts = f"{len(left_out)} printed numbers and {len(otto)} experiments"
+    assert last_line(output).startswith(f"{counts} are not run")
     page = (project.folder / "results/book/ch02_theano/report.html").read_text(encoding="utf-8")
     assert "train.csv.zip and 1 more of the data set otto cannot be had" in page
 

@@ -1,14 +1,16 @@
 """What the cluster profiles say of the rules, compared with what the rules say."""
 
 import re
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake.resources import GroupResources, Resources
 
 from tests.workflow.conftest import ROOT
 
 GPU = ["--config", "environment=gpu"]
+CLUSTERS = ["slurm", "lsf", "kubernetes", "cluster-generic"]
 TARGETS = ["all", "sweeps"]
 # The jobs of a group stand indented below it.
 JOB = re.compile(r"^( *)(?:local)?rule (\w+):\n((?:\1    .*\n)+)", re.M)
@@ -45,9 +47,13 @@ def test_gres_is_asked_for_by_the_jobs_whose_rules_ask_for_a_gpu(declared):
     assert {asked.get("gpu", "0") for asked in gres.values()} == {"0"}
 
 
-def overrides(profile: str) -> dict[str, dict]:
+def read(profile: str) -> dict:
     path = ROOT / "profiles" / profile / "profile.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["set-resources"]
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def overrides(profile: str) -> dict[str, dict]:
+    return read(profile)["set-resources"]
 
 
 def test_lsf_asks_for_a_gpu_where_gres_does():
@@ -80,15 +86,55 @@ def test_a_second_try_asks_for_twice_the_memory_and_time(declared):
     assert same <= {"crate", "errata", "index"}  # which no cluster gets
 
 
-@pytest.mark.parametrize("name", ["slurm", "lsf", "kubernetes", "cluster-generic"])
+@pytest.mark.parametrize("name", CLUSTERS)
 def test_a_clusters_profile_says_all_that_the_default_says(name):
-    def read(folder: str) -> dict:
-        path: Path = ROOT / "profiles" / folder / "profile.yaml"
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-
     default, cluster = read("default"), read(name)
     assert set(default) <= set(cluster)
     # It takes the default's place: a key that it lacks would be lost. Retries are its own.
     differ = {key for key in default if default[key] != cluster[key]}
     assert differ == {"retries"}
     assert cluster["retries"] > 0
+
+
+def test_no_rule_has_retries_of_its_own():
+    """They would be counted inside of each job, too, in the same allocation."""
+    files = [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk")]
+    assert len(files) > 11
+    with_retries = re.compile(r"^\s*retries\s*:", re.M)
+    found = [one.name for one in files if with_retries.search(one.read_text(encoding="utf-8"))]
+    assert found == []
+
+
+def whole_number(told: list[str], key: str) -> int:
+    """The number of `key` in a profile's list of `key=number`."""
+    return int(dict(one.split("=") for one in told)[key])
+
+
+def allocation(profile: dict, point: dict[str, str], gpu: bool) -> dict[str, int]:
+    """What Snakemake asks of a cluster for as many such points as the profile puts in a group."""
+    asks = {key: int(point[key]) for key in ("runtime", "mem_mb")}
+    asks |= {"_cores": 1, "_nodes": 1, "gpu": int(point.get("gpu", 0)) if gpu else 0}
+    size = whole_number(profile["group-components"], "sweep")
+    group = [SimpleNamespace(resources=asks, pipe_group=None)] * size
+    limits = {"_cores": profile["cores"], "gpu": whole_number(profile["resources"], "gpu")}
+    return GroupResources.basic_layered([group], Resources.from_mapping(limits), run_local=False)
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_a_group_of_a_sweep_asks_for_a_sensible_allocation(declared, name):
+    """With a GPU its runs take turns. The longest is what the SLURM profile's comment says."""
+    _, plain = declared
+    profile = read(name)
+    points = [asked for (rule, _), asked in plain.items() if rule == "sweep_point"]
+    longest = max(points, key=lambda asked: int(asked["runtime"]))
+    assert longest["gpu"] == "1"
+    text = (ROOT / "profiles" / "slurm" / "profile.yaml").read_text(encoding="utf-8")
+    assert whole_number(profile["group-components"], "sweep") == 8
+    assert f"At {longest['runtime']} minutes each" in text
+    for gpu, label in ((False, "without a GPU"), (True, "with one GPU")):
+        asked = allocation(profile, longest, gpu)
+        cores = f"{asked['_cores']} core{'s' if asked['_cores'] > 1 else ''}"
+        told = f"{asked['runtime']} minutes, {cores}, {asked['mem_mb']} MB"
+        assert re.search(rf"^#   {label}: +{told}$", text, re.M), told
+        assert asked["gpu"] == int(gpu)
+        assert asked["runtime"] <= 3 * 60

@@ -1,4 +1,4 @@
-"""The SLURM jobs that Snakemake submitted from a folder: found in the queue, and cancelled.
+"""What a cluster needs before the first job, and the SLURM jobs that Snakemake submitted.
 
 A Snakemake that is killed leaves its jobs in the queue, knows nothing of them when it is
 started again and submits each a second time. They are found by their working directory and
@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasbook.errors import KerasbookError
+from kerasbook.store import DEFAULT_URI, FILES, SQLITE
 
+# The plugin looks at the queue every so many seconds at most, while nothing changes there.
+LONGEST_WAIT = 180
 UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -90,6 +93,55 @@ def left_over(folder: Path, living: bool = False, hosts: Sequence[str] = ()) -> 
         f"Found {len(jobs)} SLURM jobs of an earlier run of this folder ({shown}), expected none: "
         "that Snakemake was killed and could not cancel them, and this one would submit each a "
         "second time. Cancel them with `make slurm-cancel`, then type the same command again."
+    )
+
+
+def unchosen_store(told: str | None) -> str | None:
+    """What to tell before jobs go to other machines, where nobody said where runs go; or None.
+
+    A sqlite store that somebody chose is let pass: a cluster may be of one machine.
+
+    Args:
+        told: the address that was set, None where none was.
+    """
+    if told:
+        return None
+    return (
+        f"Found the local store {DEFAULT_URI.removeprefix(SQLITE)} for jobs on a cluster: "
+        "processes of many machines corrupt such a file. Expected the address of an MLflow "
+        f"server, or `{FILES}`, which `snakemake tracking_import` brings to a store afterwards. "
+        f"Set `tracking_uri` in config/config.yaml, or add it to --config (`--config "
+        f"environment=gpu tracking_uri={FILES}`). On a cluster of one machine it may be "
+        f"{DEFAULT_URI}."
+    )
+
+
+def forgetful(first_wait: int) -> str | None:
+    """What to tell where SLURM forgets jobs too soon for squeue to say how they ended; or None.
+
+    Args:
+        first_wait: seconds until the plugin looks at the queue for the first time.
+    """
+    try:
+        told = _call("scontrol", "show", "config")
+    except KerasbookError:
+        told = ""
+    match = re.search(r"^MinJobAge\s*=\s*(\d+)", told, re.MULTILINE)
+    # As the plugin has it: below three of its first waits it asks sacct, whatever it was told.
+    enough = 3 * first_wait
+    least = max(LONGEST_WAIT, enough)
+    if match and int(match[1]) > least:
+        return None
+    missed = (
+        "Snakemake may look after SLURM has forgotten how a job ended, and waits for it for ever"
+        if match and int(match[1]) >= enough
+        else "Snakemake asks sacct in its place, and waits for ever for a job that is cancelled"
+    )
+    return (
+        f"Found MinJobAge = {f'{match[1]} s' if match else 'unknown'} (`scontrol show config`), "
+        f"expected more than {least} s for squeue to tell how jobs end: {missed}. Have the "
+        "site's administrator raise it (SLURM's own is 300). Until then, where squeue no longer "
+        "shows a job that Snakemake waits for: Ctrl-C, and the same command again."
     )
 
 

@@ -49,7 +49,8 @@ def _shared(path: Path) -> Iterator[bool | None]:
     Yields:
         Whether others hold it; None on a file system that cannot tell.
     """
-    file = path.open("a")
+    # For reading, too: NFS gives no shared lock on a file that is open for writing alone.
+    file = path.open("a+")
     _held.append(file)
     others: bool | None = False
     try:
@@ -63,7 +64,10 @@ def _shared(path: Path) -> Iterator[bool | None]:
         yield others
     finally:
         if others is not None:
-            fcntl.flock(file, fcntl.LOCK_SH)
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH)
+            except OSError as error:
+                logger.info("%s: cannot be shared (%s)", path, error)
 
 
 def hold(folder: Path) -> str | None:

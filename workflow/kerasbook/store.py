@@ -143,7 +143,13 @@ def prepare(
             beside.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _no_answer(uri, error) from error
-    with FileLock(beside.with_name(f".{beside.name}.lock")):
+    with contextlib.ExitStack() as locked:
+        try:
+            locked.enter_context(FileLock(beside.with_name(f".{beside.name}.lock")))
+        except PermissionError:  # somebody else's
+            raise
+        except (OSError, NotImplementedError) as error:  # a file system without locks
+            logger.warning("%s: cannot be locked (%s).", beside, error)
         project = _project(uri, path)
         told = {"uri": shown_uri(uri), "edition": edition, "project": project, "chapters": {}}
         if path.exists():

@@ -1,6 +1,7 @@
-"""Before the first job and after the last: locks of a killed Snakemake are cleared, no job of an
-earlier run is left on the cluster, the data that is to be fetched can be had, and the tracking
-store is made ready, swept of runs whose job died, and brought what waits for it.
+"""Before the first job and after the last: locks of a killed Snakemake are cleared, jobs on a
+cluster have a store for many machines, none of an earlier run is left there, the data that is to
+be fetched can be had, and the tracking store is made ready, swept of runs whose job died, and
+brought what waits for it.
 
 These are hooks and no rule. As a rule the store would be an `ancient` input of every
 job, and Snakemake 9.27 forgets the jobs behind such an input whenever the job before it
@@ -81,11 +82,23 @@ def stop_where_data_is_missing():
         raise WorkflowError(availability.message(found))
 
 
+def stop_where_many_machines_have_no_store():
+    """Do not have jobs of many machines write in the store that nobody chose."""
+    if workflow.local_exec or all(job.is_local for job in workflow.dag.needrun_jobs()):
+        return
+    from kerasbook.cluster import unchosen_store
+    from kerasbook.configuration import TRACKING_VARIABLE
+
+    told = PLAN.settings.config.tracking_uri or os.environ.get(TRACKING_VARIABLE)
+    if told := unchosen_store(told):
+        raise WorkflowError(told)
+
+
 def stop_where_jobs_are_left_over():
     """Do not submit what another Snakemake has submitted, and SLURM still holds."""
     if workflow.executor_plugin.name != "slurm":
         return
-    from kerasbook.cluster import left_over
+    from kerasbook.cluster import forgetful, left_over
 
     living = locks.submit(Path(".snakemake"))
     try:
@@ -94,6 +107,10 @@ def stop_where_jobs_are_left_over():
         raise WorkflowError(str(error)) from None
     if told:
         raise WorkflowError(told)
+    settings = workflow.executor_settings
+    if settings.status_command == "squeue":
+        if told := forgetful(settings.init_seconds_before_status_checks):
+            print(told, file=sys.stderr)
 
 
 def tell_whose_locks_these_are():
@@ -107,10 +124,10 @@ def tell_whose_locks_these_are():
 
 def count_what_was_left_out():
     """The last line on the screen, where the configuration said to go on without some data."""
-    reasons = PLAN.lacking()
+    experiments = sum(len(PLAN.absent[chapter]) for chapter in PLAN.settings.selected)
     print(
-        f"{len(reasons)} printed numbers are not run for want of data: "
-        f"{', '.join(sorted(PLAN.missing))}. The pages say why.",
+        f"{len(PLAN.lacking())} printed numbers and {experiments} experiments are not run for want "
+        f"of data: {', '.join(sorted(PLAN.missing))}. The pages say why.",
         file=sys.stderr,
     )
 
@@ -141,6 +158,7 @@ if workflow.is_main_process and PLAN.missing:
 
 
 onstart:
+    stop_where_many_machines_have_no_store()
     stop_where_jobs_are_left_over()
     tell_whose_locks_these_are()
     stop_where_data_is_missing()
