@@ -97,7 +97,8 @@ unit: $(VENV)/test.stamp $(CRATE)/crate.stamp
 $(PAGES)/.package-lock.json: tests/pages/package-lock.json
 	@if command -v npm >/dev/null; then npm --prefix tests/pages ci --silent || echo "npm failed: the pages are not checked in a browser."; fi
 
-# Before the tests that run beside each other, of which another installs packages too.
+# Installs nothing but where KERASBOOK_INSTALL_BROWSER asks for it. Before the tests that run
+# beside each other, since those of SLURM install packages too.
 browser:
 	@tests/pages/install-browser
 

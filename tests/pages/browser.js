@@ -50,38 +50,67 @@ const visible = (page) =>
     rows.filter((row) => row.getClientRects().length).map((row) => row.id),
   );
 
+// Two at a time; what is told of them, in their order.
+async function each(all, look) {
+  const told = [];
+  const left = [...all.entries()];
+  const next = async () => {
+    for (let one = left.shift(); one; one = left.shift()) told[one[0]] = await look(one[1]);
+  };
+  await Promise.all([next(), next()]);
+  return told;
+}
+
+// Opens a file, looks at it, and tells also what it asked for and what it complained of.
 async function read(browser, file, options, look) {
   const context = await browser.newContext(options);
-  const page = await context.newPage();
   const told = { requests: [], errors: [] };
-  page.on("request", (request) => {
+  context.on("request", (request) => {
     const url = request.url();
     const itself = url === pathToFileURL(file).href;
     if (!itself && !url.startsWith("data:")) told.requests.push(url);
   });
-  page.on("console", (message) => told.errors.push(message.text()));
-  page.on("pageerror", (error) => told.errors.push(error.message));
+  context.on("console", (message) => told.errors.push(message.text()));
+  context.on("weberror", (one) => told.errors.push(one.error().message));
+  const page = await context.newPage();
   await page.goto(pathToFileURL(file).href);
   Object.assign(told, await look(page));
   await context.close();
   return told;
 }
 
-async function screen(page) {
-  const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  const found = await page.evaluate(outside);
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() =>
-    axe.run(document, { resultTypes: ["violations"] }),
-  );
-  const told = violations.map(({ impact, id, nodes }) => `${impact} ${id}: ${nodes[0].html}`);
-  return { width, outside: found, violations: told };
+// The faults that axe finds, by all of its rules or by some.
+async function axe(page, rules) {
+  const options = { resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
+  const { violations } = await page.evaluate((told) => window.axe.run(document, told), options);
+  return violations.map(({ impact, id, nodes }) => `${impact} ${id}: ${nodes[0].html}`);
 }
 
-async function print(page) {
-  await page.emulateMedia({ media: "print" });
+// A page on a screen and on a phone, light and dark, and on paper. What axe finds depends on the
+// theme only where it is a matter of contrast. What is folded is looked at, too.
+async function views(page) {
+  const screens = {};
+  await page.evaluate(AXE);
+  await page.evaluate(() => {
+    window.folded = [...document.querySelectorAll("details:not([open])")];
+    window.folded.forEach((details) => (details.open = true));
+  });
+  for (const width of [1280, 360]) {
+    await page.setViewportSize({ width, height: 900 });
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      screens[`${colorScheme} ${width}`] = {
+        width: await page.evaluate(() => document.documentElement.scrollWidth),
+        outside: await page.evaluate(outside),
+        violations: await axe(page, colorScheme === "dark" ? ["color-contrast"] : null),
+      };
+    }
+  }
+  await page.evaluate(() => window.folded.forEach((details) => (details.open = false)));
+  await page.setViewportSize(PAPER);
+  await page.emulateMedia({ media: "print", colorScheme: "light" });
   await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
-  return page.evaluate(onPaper, PAPER.height);
+  return { screens, paper: await page.evaluate(onPaper, PAPER.height) };
 }
 
 // Uses the table of the first page: words, a verdict, a column up and down, a command, a section.
@@ -125,25 +154,28 @@ async function plain(page) {
 
 // Opens every figure of a report of Snakemake's by its menus, as a reader would.
 async function leaf(page) {
-  const figures = [];
-  const places = await page.evaluate("Object.entries(categories)");
-  for (const [place, parts] of places) {
-    for (const part of Object.keys(parts)) {
-      await page.reload();
-      await page.locator("a", { hasText: place }).click();
-      if (Object.keys(parts).length > 1) await page.locator("a", { hasText: part }).click();
-      const eyes = page.locator('a[iconname="eye"]');
-      await eyes.first().waitFor();
-      for (const eye of await eyes.all()) {
-        await eye.click();
-        const drawn = page.locator('img[src^="data/"]');
-        if (!(await drawn.count())) continue; // a page or a table
-        await drawn.evaluate((one) => one.decode());
-        figures.push({ place, source: await drawn.getAttribute("src") });
-      }
+  const places = Object.entries(await page.evaluate("categories"));
+  const menus = places.flatMap(([place, parts]) =>
+    Object.keys(parts).map((part, _, all) => (all.length > 1 ? [place, part] : [place])),
+  );
+  const shown = await each(menus, async (menu) => {
+    const figures = [];
+    const leaf = await page.context().newPage();
+    await leaf.goto(page.url());
+    for (const entry of menu) await leaf.locator("a", { hasText: entry }).click();
+    const eyes = leaf.locator('a[iconname="eye"]');
+    await eyes.first().waitFor();
+    for (const eye of await eyes.all()) {
+      await eye.click();
+      const drawn = leaf.locator('img[src^="data/"]');
+      if (!(await drawn.count())) continue; // a page or a table
+      await drawn.evaluate((one) => one.decode());
+      figures.push({ place: menu[0], source: await drawn.getAttribute("src") });
     }
-  }
-  return { figures };
+    await leaf.close();
+    return figures;
+  });
+  return { figures: shown.flat() };
 }
 
 async function main() {
@@ -151,24 +183,17 @@ async function main() {
   const root = process.getuid && process.getuid() === 0;
   const browser = await chromium.launch({
     executablePath: asked.chromium,
-    args: root ? ["--no-sandbox"] : [],
+    args: ["--disable-gpu", "--disable-quic", ...(root ? ["--no-sandbox"] : [])],
   });
-  const told = { screens: {}, prints: {} };
-  for (const file of asked.pages) {
-    for (const colorScheme of ["light", "dark"]) {
-      for (const width of [1280, 360]) {
-        const options = { viewport: { width, height: 900 }, colorScheme };
-        told.screens[`${file} ${colorScheme} ${width}`] = await read(browser, file, options, screen);
-      }
-    }
-    told.prints[file] = await read(browser, file, { viewport: PAPER }, print);
-  }
+  const wide = { viewport: { width: 1280, height: 900 }, colorScheme: "light" };
+  const small = { viewport: { width: 800, height: 600 }, reducedMotion: "reduce" };
+  const seen = await each(asked.pages, (file) => read(browser, file, wide, views));
+  const told = { pages: Object.fromEntries(asked.pages.map((file, place) => [file, seen[place]])) };
   if (asked.index) {
-    const wide = { viewport: { width: 1280, height: 900 }, colorScheme: "light" };
     told.use = await read(browser, asked.index, wide, use);
     told.plain = await read(browser, asked.index, { ...wide, javaScriptEnabled: false }, plain);
   }
-  if (asked.report) told.report = await read(browser, asked.report, {}, leaf);
+  if (asked.report) told.report = await read(browser, asked.report, small, leaf);
   await browser.close();
   process.stdout.write(JSON.stringify(told));
 }

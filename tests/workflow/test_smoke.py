@@ -199,14 +199,22 @@ def test_the_edition_stands_above_the_chapters_text(smoke):
 
 
 def test_links_of_the_pages_lead_somewhere(smoke):
-    for path in pages(smoke):
-        text = path.read_text(encoding="utf-8")
+    """To a file, and where they name a place, to a page that has it."""
+    texts = {path.resolve(): path.read_text(encoding="utf-8") for path in pages(smoke)}
+    places = {path: set(re.findall(r'\sid="([^"]*)"', text)) for path, text in texts.items()}
+    named = 0
+    for path, text in texts.items():
         for link in Page(text).links:
-            if link.startswith("#"):
-                name = html.escape(urllib.parse.unquote(link[1:]))
-                assert f'id="{name}"' in text, f"{path.name}: {link}"
-            elif not link.startswith(("http://", "https://")):
-                assert (path.parent / link.partition("#")[0]).is_file(), f"{path.name}: {link}"
+            file, _, place = link.partition("#")
+            if file.startswith(("http://", "https://")):
+                continue
+            target = (path.parent / urllib.parse.unquote(file)).resolve() if file else path
+            assert target.is_file(), f"{path.name}: {link}"
+            if "#" in link:
+                name = html.escape(urllib.parse.unquote(place))
+                assert name in places.get(target, ()), f"{path.name}: {link}"
+                named += bool(file)
+    assert named > len(SLUGS)  # from the first page to each chapter's numbers
 
 
 def test_no_figure_or_result_holds_an_absolute_path(smoke):
