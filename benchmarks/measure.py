@@ -25,19 +25,29 @@ REPEATS = 5
 class Row(NamedTuple):
     """One measurement; `bound` is such as ">= 100", or empty where nothing is promised.
 
-    A value that could not be measured here is NaN, and breaks no bound.
+    A value that could not be measured here is NaN, and `why` says why. It neither keeps its bound
+    nor breaks it. NaN without a reason is a fault, and breaks it.
     """
 
     name: str
     value: float
     unit: str
     bound: str = ""
+    why: str = ""
 
-    def holds(self) -> bool:
-        if not self.bound or math.isnan(self.value):
-            return True
+    def verdict(self) -> str:
+        """`holds`, `broken` or `not measured`; empty where nothing is promised."""
+        if not self.bound:
+            return ""
+        if self.why:
+            return "not measured"
         comparison, limit = self.bound.split()
-        return bool(COMPARISONS[comparison](self.value, float(limit)))
+        return "holds" if COMPARISONS[comparison](self.value, float(limit)) else "broken"
+
+
+def not_measured(name: str, unit: str, bound: str, why: str) -> Row:
+    """The row of what could not be measured here."""
+    return Row(name, math.nan, unit, bound, why)
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -17,16 +17,18 @@ from kerasbook import training
 pytestmark = pytest.mark.slow
 WORKFLOW = Path(training.__file__).parents[1]
 SCRIPT = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import numpy as np
 from kerasbook import characters, models
 from kerasbook.checkpoints import Checkpoints
-from kerasbook.training import fit
+from kerasbook.files import digest_of_arrays
+from kerasbook.training import arrays_of, fit
 
 keras = models.set_up_keras(1, precision=sys.argv[2])
 from chapters.ch07_mnist_convnets.train import OUTPUT
 from chapters.ch10_recurrent import networks
+from kerasbook.fused import fused
 
 draws = np.random.default_rng(3)
 
@@ -53,10 +55,14 @@ conv.state = draws.bit_generator.state
 model = conv()
 rows = (pictures, labels)
 told["conv"] = fit(model, rows, rows, 3, 16, seed=1).history["loss"]
+told["bits"] = [digest_of_arrays(arrays_of(model))]
 # Stopped after two epochs, and gone on with in another model.
 keep = Checkpoints(Path(sys.argv[1]), "mark")
 fit(conv(), rows, rows, 2, 16, seed=1, keep=keep)
-told["resumed"] = fit(conv(), rows, rows, 3, 16, seed=1, keep=keep).history["loss"]
+model = conv()
+told["resumed"] = fit(model, rows, rows, 3, 16, seed=1, keep=keep).history["loss"]
+told["bits"].append(digest_of_arrays(arrays_of(model)))
+told["scaled"] = hasattr(model.optimizer, "dynamic_scale")
 
 ids = draws.integers(0, 5, 200).astype(np.uint8)
 model = weighted(
@@ -80,6 +86,10 @@ for _ in range(2):
     model.set_weights(weights)
     runs.append(fit(model, (words, words[:, 0] % 2), None, 2, 16, seed=4).history["loss"])
 told["dropout"] = runs
+model.set_weights(weights)
+model.compile(optimizer=fused(models.optimizer(adam)), loss="binary_crossentropy")
+told["fused"] = fit(model, (words, words[:, 0] % 2), None, 2, 16, seed=4).history["loss"]
+told["preallocates"] = os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE")
 told["backend"] = keras.backend.backend()
 print(json.dumps(told))
 """
@@ -114,11 +124,24 @@ def test_losses_and_texts_agree(both):
 def test_a_training_goes_on_and_dropout_follows_the_seed(both, backend):
     told = both[backend]
     assert told["resumed"] == told["conv"]
+    assert told["bits"][0] == told["bits"][1], "of the weights and the optimizer's state"
     assert told["dropout"][0] == told["dropout"][1]
+    assert np.isfinite(told["fused"]).all()
 
 
-def test_mixed_precision_learns_nearly_the_same(both, tmp_path):
-    told = losses(tmp_path, "tensorflow", "mixed_bfloat16")
+def test_jax_takes_a_gpus_memory_as_it_is_needed(both):
+    assert both["jax"]["preallocates"] == "false"
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_learns_nearly_the_same_and_goes_on_with_the_same_bits(
+    both, tmp_path, precision
+):
+    told = losses(tmp_path, "tensorflow", precision)
     assert told["conv"] != both["tensorflow"]["conv"]
     np.testing.assert_allclose(told["conv"], both["tensorflow"]["conv"], rtol=0.1)
     assert told["resumed"] == told["conv"]
+    assert told["bits"][0] == told["bits"][1]
+    assert np.isfinite(told["fused"]).all()
+    # Gradients of half precision are small for it: the loss is scaled, and the scale moves on.
+    assert told["scaled"] == (precision == "mixed_float16")

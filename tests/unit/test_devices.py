@@ -4,14 +4,19 @@ There is no GPU here: a module of the name of NVIDIA's library says that there a
 """
 
 import importlib
+import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from kerasbook import devices, models
 from kerasbook.errors import KerasbookError
+from kerasbook.steps import Step
+from kerasbook.training import Progress, save_run
 
 WORKFLOW = Path(devices.__file__).parents[1]
 FAKE = """
@@ -76,6 +81,22 @@ def test_jobs_at_once_get_different_gpus_and_a_third_shares_with_a_warning(claim
     assert claims()[1] == "0 ['0']"
 
 
+def test_a_job_that_asked_for_no_gpu_holds_none(two_gpus, tmp_path, telling):
+    # What it may see is told by what it would hand on to TensorFlow.
+    tells = f"import os, sys\nprint(os.environ.get({devices.VISIBLE!r}), flush=True)\n"
+    (two_gpus / "tensorflow.py").write_text(f"{tells}sys.stdin.read()\n")
+    path = os.pathsep.join([str(two_gpus), str(WORKFLOW)])
+    given = {"KERAS_BACKEND": "tensorflow", "TMPDIR": str(tmp_path), "PYTHONPATH": path}
+    sets_up = """
+import sys
+from kerasbook import models
+from kerasbook.steps import Step
+models.set_up(Step("r", "train", "smoke", "ch07_x", gpu=int(sys.argv[1])))
+"""
+    told = [telling(sets_up, asked, **given)[1] for asked in (0, 1, 0, 1)]
+    assert told == ["None", "0", "None", "1"]
+
+
 def test_what_a_scheduler_gave_is_kept(claims):
     assert claims(CUDA_VISIBLE_DEVICES="GPU-af")[1] == "None ['GPU-af']"
     assert claims(CUDA_VISIBLE_DEVICES="")[1] == "None []"
@@ -97,6 +118,57 @@ def test_memory_and_utilisation_are_told(two_gpus):
     watch.stop.set()
     watch.thread.join(timeout=5)
     assert not watch.thread.is_alive()
+
+
+class SeenRun:
+    """Keeps what a run is told."""
+
+    id = "run"
+
+    def __init__(self):
+        self.told, self.tagged = {}, {}
+        self.metrics, self.tags = self.told.update, self.tagged.update
+
+    def history(self, values, first=0):
+        pass
+
+    def record(self):
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("device", "asked"), [("gpu: Some card", 1), ("gpu: Some card", 0), ("cpu", 1)]
+)
+def test_what_was_asked_for_and_used_reaches_the_run_and_its_record(
+    two_gpus, tmp_path, monkeypatch, device, asked
+):
+    if device != "cpu":
+        monkeypatch.setattr(
+            devices, "_watch", devices.Watch(importlib.import_module("pynvml"), seconds=60)
+        )
+    outputs = {"history": "history.tsv", "predictions": "p.npz", "record": "train.json"}
+    job = SimpleNamespace(
+        output=SimpleNamespace(**{key: tmp_path / name for key, name in outputs.items()})
+    )
+    run = SeenRun()
+    step = Step("r", "train", "smoke", "ch07_x", experiment="one", seed=1, gpu=asked)
+    save_run(job, run, step, Progress(0, 0), {"x": np.zeros(1)}, device=device)
+    used = {"memory_mb": 3 * 1024, "utilisation": 80} if device != "cpu" else {}
+    assert run.told == {"gpu_asked": asked, **{f"gpu_{key}": one for key, one in used.items()}}
+    assert run.tagged["device"] == device
+    record = json.loads((tmp_path / "train.json").read_text())
+    assert (record["device"], record["gpu"]) == (device, {"asked": asked, **used})
+
+
+def test_nothing_of_a_gpu_is_said_where_none_was_asked_for_or_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "_watch", None)
+    files = {name: tmp_path / f"{name}.npz" for name in ("history", "predictions", "record")}
+    run = SeenRun()
+    step = Step("r", "train", "smoke", "ch07_x", experiment="one", seed=1)
+    job = SimpleNamespace(output=SimpleNamespace(**files))
+    save_run(job, run, step, Progress(0, 0), {"x": np.zeros(1)})
+    assert run.told == {}
+    assert "gpu" not in json.loads(files["record"].read_text())
 
 
 @pytest.mark.parametrize("seen", [None, "1"])

@@ -7,6 +7,7 @@ import math
 import os
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 from kerasbook.errors import KerasbookError
 from kerasbook.files import (
+    ABANDONED,
     digest_of_arrays,
     digest_of_files,
     nulled,
@@ -96,6 +98,93 @@ def test_an_error_about_another_file_is_not_said_of_this_one(tmp_path):
     with pytest.raises(FileNotFoundError), written_whole(tmp_path / "out.txt"):
         (tmp_path / "input.txt").read_text()
     assert names(tmp_path) == []
+
+
+def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_end(
+    tmp_path, monkeypatch
+):
+    done = []
+    really_synced, really_moved = os.fsync, Path.replace
+
+    def synced(handle):
+        kind = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
+        done.append((f"{kind} synced", os.fstat(handle).st_ino))
+        really_synced(handle)
+
+    def moved(self, target):
+        done.append(("moved", self.stat().st_ino))
+        return really_moved(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", moved)
+    write_text(tmp_path / "out.txt", "x")
+    file = (tmp_path / "out.txt").stat().st_ino
+    folder = tmp_path.stat().st_ino
+    assert done == [("file synced", file), ("moved", file), ("folder synced", folder)]
+
+
+def test_a_folder_that_cannot_be_synced_stops_nothing_and_a_file_does(tmp_path, monkeypatch):
+    def synced(handle):
+        folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        number = errno.EINVAL if folder else fault
+        if number:
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    fault = None
+    write_text(tmp_path / "out.txt", "old")
+    fault = errno.ENOSPC  # as over a network, where the disk is asked at last
+    with pytest.raises(KerasbookError, match=r"out\.txt: cannot be written \(No space left"):
+        write_text(tmp_path / "out.txt", "new")
+    assert (tmp_path / "out.txt").read_text() == "old"
+    assert names(tmp_path) == ["out.txt"]
+
+
+WRITES = """
+import sys
+from kerasbook.files import written_whole
+with written_whole(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    print(temporary.name, flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path, telling):
+    target = tmp_path / "out.txt"
+    process, left = telling(WRITES, target)
+    _, of_another = telling(WRITES, tmp_path / "out.more.txt")
+    process.kill()
+    process.wait()
+    assert left in names(tmp_path)
+    write_text(tmp_path / "other.txt", "x")
+    assert left in names(tmp_path), "no target's but its own"
+    write_text(target, "whole")
+    assert names(tmp_path) == sorted([of_another, "other.txt", "out.txt"])
+
+
+def test_two_processes_that_write_at_once_leave_each_other_alone(tmp_path, telling):
+    target = tmp_path / "out.txt"
+    process, at_work = telling(WRITES, target)
+    write_text(target, "ours")
+    assert at_work in names(tmp_path)
+    process.communicate("go on\n", timeout=30)
+    assert process.returncode == 0
+    assert target.read_text() == "half"
+    assert names(tmp_path) == ["out.txt"]
+
+
+def test_what_another_machine_left_goes_when_nobody_touched_it_for_a_day(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = tmp_path / f".out.0123abcd-{dead.pid}-abcdefgh.txt"
+    left.write_text("half")
+    write_text(tmp_path / "out.txt", "x")
+    assert left.exists(), "its process may run there"
+    long_ago = time.time() - ABANDONED - 60
+    os.utime(left, (long_ago, long_ago))
+    write_text(tmp_path / "out.txt", "x")
+    assert names(tmp_path) == ["out.txt"]
 
 
 def test_json_keeps_order_every_digit_and_letters(tmp_path):

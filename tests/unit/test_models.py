@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from kerasbook import layers, models
+from kerasbook import devices, layers, models
 from kerasbook.errors import KerasbookError
 from kerasbook.validation import Strict
 
@@ -174,3 +174,23 @@ def test_what_was_imported_before_keras_stays():
     with models._without(("pandas", "kerasbook_has_no_such_package")):
         assert sys.modules["pandas"] is pandas
     assert "kerasbook_has_no_such_package" not in sys.modules
+
+
+def test_the_memory_of_each_gpu_grows_as_it_is_needed_and_that_is_said_before_any_use(
+    keras, monkeypatch
+):
+    import tensorflow as tf
+
+    gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{n}", "GPU") for n in range(2)]
+    done = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(
+        tf.config.experimental,
+        "set_memory_growth",
+        lambda gpu, grows: done.append((gpu.name[-5:], grows)),
+    )
+    # The first to look at a device, and what makes the first tensors.
+    monkeypatch.setattr(devices, "require", lambda backend, asked: done.append("device used"))
+    monkeypatch.setenv(models.BACKEND, "tensorflow")
+    models.set_up_keras(1, gpu=1)
+    assert done == [("GPU:0", True), ("GPU:1", True), "device used"]

@@ -31,16 +31,18 @@ TAIL = """
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a script whose `main` has the given body."""
+    """Start a script whose `main` has the given body, after lines of its own."""
 
-    def run(body):
-        script = textwrap.dedent(HEAD) + textwrap.indent(textwrap.dedent(body), "    ")
-        script += textwrap.dedent(TAIL)
+    def run(body, log="logs/deep/job.log", first=""):
+        script = textwrap.dedent(first) + textwrap.dedent(HEAD)
+        script += textwrap.indent(textwrap.dedent(body), "    ")
+        script += textwrap.dedent(TAIL).replace("logs/deep/job.log", log)
         (tmp_path / "script.py").write_text(script, encoding="utf-8")
         return subprocess.Popen(
             [sys.executable, "script.py"],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "workflow")},
+            # Buffered, as the jobs' Pythons are: else each `print` into a full log is an error.
+            env={**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "PYTHONUNBUFFERED": ""},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -139,6 +141,67 @@ def test_termination_unwinds_what_is_open_and_says_so(start, tmp_path):
     assert process.returncode == 143
     assert out + err == "\nch07_train: stopped by SIGTERM.\n"
     assert "closed what was open" in log.read_text()
+
+
+FULL = "/dev/full"  # takes nothing, as a full disk
+
+
+@pytest.mark.skipif(not Path(FULL).exists(), reason=f"this system has no {FULL}")
+@pytest.mark.parametrize(
+    ("end", "status", "told"),
+    [
+        ("raise KerasbookError('x.npz: found no space, expected some; free it.')", 1,
+         "ch07_train: x.npz: found no space, expected some; free it."),
+        ("[][3]", 1, "ch07_train: IndexError: list index out of range"),
+        ("raise SystemExit(3)", 1, "ch07_train: SystemExit: 3"),
+        ("os.kill(os.getpid(), 15); time.sleep(60)", 143, "ch07_train: stopped by SIGTERM."),
+    ],
+)  # fmt: skip
+def test_a_full_disk_keeps_no_message_from_the_screen(start, end, status, told):
+    said = 'print("lost"); logging.getLogger("k").error("lost")'
+    out, err = (process := start(f"{said}\n{end}", FULL)).communicate(timeout=60)
+    assert process.returncode == status
+    assert (out + err).splitlines()[1] == told
+    assert "/dev/full: cannot be written (No space left on device): no traceback" in out + err
+    assert "lost" not in out + err
+
+
+@pytest.mark.skipif(not Path(FULL).exists(), reason=f"this system has no {FULL}")
+def test_a_job_that_ends_well_is_a_success_without_its_log(start, tmp_path):
+    body = 'print("lost"); open("out.txt", "w").close()'
+    out, err = (process := start(body, FULL)).communicate(timeout=60)
+    assert (process.returncode, out + err) == (0, "")
+    assert (tmp_path / "out.txt").exists()
+
+
+NO_SPACE = """
+    import builtins
+    really = open
+    def open(path, *how, **more):
+        if str(path).endswith(".log"):
+            raise OSError(28, "No space left on device", str(path))
+        return really(path, *how, **more)
+    builtins.open = open
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "log", "why"),
+    [
+        (NO_SPACE, "logs/deep/job.log", "No space left on device"),
+        ("open('logs', 'w').close()", "logs/job.log", "File exists"),
+        ("import os; os.makedirs('logs/job.log')", "logs/job.log", "Is a directory"),
+    ],
+)
+def test_a_log_that_cannot_be_opened_is_one_message(start, tmp_path, first, log, why):
+    process = start("open('out.txt', 'w').close()", log, first)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert out + err == (
+        f"\nch07_train: {log}: cannot be written ({why}). Expected a folder for logs that is "
+        "writable, with space left; free space, or see what lies there.\n"
+    )
+    assert not (tmp_path / "out.txt").exists()
 
 
 # ------------------------------------------------------------------------- who it is

@@ -51,7 +51,7 @@ def visible() -> list[str]:
     return [str(number) for number in range(library.nvmlDeviceGetCount())]
 
 
-def claim(folder: Path | None = None) -> str | None:
+def claim(folder: Path | None = None, asked: int = 1) -> str | None:
     """Keep this process to one GPU of several, one that no other job holds.
 
     Called before the backend of Keras looks at the devices, also where there is only one: it
@@ -59,14 +59,16 @@ def claim(folder: Path | None = None) -> str | None:
 
     Args:
         folder: where the claims lie, the same for all jobs of the machine.
+        asked: how many GPUs the job asked for. One that asked for none holds none, since
+            Snakemake counts it with none; the GPU is for a job that waits for it.
 
     Returns:
-        The GPU; None where there are fewer than two to choose from.
+        The GPU; None where there are fewer than two to choose from, or none was asked for.
     """
     # Of itself CUDA counts from the fastest GPU. NVML, which is asked how many there are and how
     # they are used, counts by the bus, as nvidia-smi and the schedulers do. One number is one GPU.
     os.environ.setdefault(ORDER, "PCI_BUS_ID")
-    devices = visible()
+    devices = visible() if asked else []
     if len(devices) < 2:
         return None
     folder = folder or Path(tempfile.gettempdir()) / f"kerasbook-gpus-{os.getuid()}"

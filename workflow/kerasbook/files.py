@@ -1,15 +1,70 @@
 """Files written whole or not at all, and digests of what they hold."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from kerasbook.errors import KerasbookError
+
+# A temporary file that nobody has touched for so long (s) is nobody's, whatever machine made it.
+ABANDONED = 24 * 3600
+
+
+@functools.cache
+def _machine() -> str:
+    """Eight digits for this machine, or for the part of it (a container) that sees its processes.
+
+    A process number says nothing beyond it.
+    """
+    try:
+        part = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not on Linux
+        part = ""
+    return hashlib.sha256(f"{os.uname().nodename} {part}".encode()).hexdigest()[:8]
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        pass
+    return True
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` whose processes were killed; those in use stay."""
+    name = re.compile(
+        rf"\.{re.escape(path.stem)}\.([0-9a-f]{{8}})-([0-9]{{1,9}})-\w{{8}}{re.escape(path.suffix)}"
+    )
+    with contextlib.suppress(OSError), os.scandir(path.parent) as found:
+        for one in found:
+            owner = name.fullmatch(one.name)
+            if owner is None:
+                continue
+            with contextlib.suppress(OSError):  # gone by now
+                dead = owner[1] == _machine() and not _runs(int(owner[2]))
+                if dead or time.time() - one.stat().st_mtime > ABANDONED:
+                    Path(one.path).unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a new name in a folder outlive a power cut, where the file system can do that."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager
@@ -17,7 +72,10 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it there when the block ends well.
 
     The temporary name keeps the suffix of `path`, since writers such as Keras's
-    choose the format by it. If the block raises, what was at `path` stays.
+    choose the format by it. If the block raises, what was at `path` stays. The
+    content is on the disk before the name is, so that a machine which goes down
+    leaves no empty file. What a process that was killed has left beside `path`
+    goes with the next write.
 
     Raises:
         KerasbookError: the folder is read-only or the disk is full.
@@ -26,8 +84,9 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent
+            prefix=f".{path.stem}.{_machine()}-{os.getpid()}-", suffix=path.suffix, dir=path.parent
         )
         os.close(handle)
         temporary = Path(name)
@@ -36,7 +95,10 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         # An error about another file (an input, say) is not about this target.
         about = {str(path), str(path.parent), str(temporary)}

@@ -55,7 +55,7 @@ def set_up_keras(threads: int, gpu: int = 0, precision: str = "float32") -> Any:
             f"backend: found no package {backend} installed, expected it; install it beside the "
             f"others (`pip install {backend}`) or set backend: tensorflow."
         )
-    devices.claim()
+    devices.claim(asked=gpu)
     if backend == "tensorflow":
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         with _without(OPTIONAL):  # it imports Keras

@@ -1,6 +1,7 @@
 """What surrounds every script: its log, its errors, and who it is."""
 
 import atexit
+import contextlib
 import gc
 import logging
 import os
@@ -12,7 +13,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from kerasbook.errors import KerasbookError
 
@@ -145,55 +146,98 @@ def _collect_seldom() -> None:
     atexit.register(gc.freeze)
 
 
+def _opened(log_path: str) -> IO[str]:
+    """The job's log, opened to be written anew."""
+    os.makedirs(os.path.dirname(log_path) or ".", exist_ok=True)  # noqa: PTH103, PTH120
+    return open(log_path, "w", encoding="utf-8", buffering=1)
+
+
+def _say(screen: IO[str], text: str) -> None:
+    """Show the user a message, at once; a screen that is gone changes no exit status."""
+    with contextlib.suppress(OSError):
+        print(f"\n{text}", file=screen, flush=True)
+
+
+def _let_go() -> None:
+    """Empty Python's streams into the log. Where it takes no more, drop what is left in them.
+
+    Else Python tries again as it leaves, and its exit status is 120 instead of the job's.
+    """
+    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
+
+
 def run(main: Callable[[Any], None], snakemake: Any) -> None:
     """Call `main(snakemake)` with everything that is printed going to the rule's log.
 
     File descriptors are redirected, not only `sys.stderr`: TensorFlow's chatter
     comes from C++. A `KerasbookError` reaches the user as its message alone, any
     other error as its type, text and the log's name; the traceback goes to the log.
+    The user is told before the log is, which takes nothing on a full disk.
+
+    Raises:
+        SystemExit: 1 where `main` or the opening of the log failed, 143 after SIGTERM.
     """
     _collect_seldom()
     log_path = snakemake.log[0]
-    os.makedirs(os.path.dirname(log_path) or ".", exist_ok=True)  # noqa: PTH103, PTH120
     screen = os.fdopen(os.dup(2), "w")
-    with open(log_path, "w", encoding="utf-8", buffering=1) as log:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-        logging.basicConfig(
-            level=logging.INFO,
-            stream=log,
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-            force=True,
+    try:
+        log = _opened(log_path)
+    except OSError as error:
+        _say(
+            screen,
+            f"{snakemake.rule}: {log_path}: cannot be written ({error.strerror or error}). "
+            "Expected a folder for logs that is writable, with space left; free space, or see "
+            "what lies there.",
         )
-        logging.captureWarnings(True)
-        warnings.simplefilter("default")
-        signal.signal(signal.SIGTERM, _terminate)
-        _end_with_snakemake()
-        _when_done.clear()
-        status = 0
-        try:
-            main(snakemake)
-            while _when_done:
-                _when_done.pop()()
-        except KerasbookError as error:
-            status = 1
-            traceback.print_exc(file=log)
-            print(f"\n{snakemake.rule}: {error}", file=screen)
-        except Terminated:
-            status = 143
-            traceback.print_exc(file=log)
-            print(f"\n{snakemake.rule}: stopped by SIGTERM.", file=screen)
-        except BaseException as error:
-            status = 1
-            traceback.print_exc(file=log)
+        sys.exit(1)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(log.fileno(), 1)
+    os.dup2(log.fileno(), 2)
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=log,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    logging.captureWarnings(True)
+    warnings.simplefilter("default")
+    signal.signal(signal.SIGTERM, _terminate)
+    _end_with_snakemake()
+    _when_done.clear()
+    status = 0
+    try:
+        main(snakemake)
+        while _when_done:
+            _when_done.pop()()
+    except BaseException as error:
+        status = 1
+        if isinstance(error, KerasbookError):
+            told = str(error)
+        elif isinstance(error, Terminated):
+            status, told = 143, "stopped by SIGTERM."
+        else:
             told = f"{type(error).__name__}: {error}".strip()
-            print(f"\n{snakemake.rule}: {told}\nThe traceback is in {log_path}", file=screen)
-        finally:
-            screen.close()
-            logging.captureWarnings(False)
+            told += f"\nThe traceback is in {log_path}"
+        _say(screen, f"{snakemake.rule}: {told}")
+        try:
+            traceback.print_exc(file=log)
+        except OSError as full:
+            _say(screen, f"{log_path}: cannot be written ({full.strerror}): no traceback in it.")
+    finally:
+        logging.captureWarnings(False)
+        with contextlib.suppress(OSError):
             logging.shutdown()
-            logging.getLogger().handlers.clear()
+        logging.getLogger().handlers.clear()
+        for one in (screen, log):
+            with contextlib.suppress(OSError):
+                one.close()
+        _let_go()
     if status:
         sys.exit(status)

@@ -1,9 +1,11 @@
 """Training with a progress line per epoch, in the log and in MLflow."""
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,9 @@ KERAS_BATCH_SIZE = 32  # Keras's own, where none is given
 
 class Progress:
     """One log line per epoch with the time left, and the same numbers live to MLflow.
+
+    `seconds` are those until the end of the last epoch. `told_seconds` are the part of them in
+    which nothing was trained: the epochs before were told of, and their states kept.
 
     Args:
         epochs: how many there will be.
@@ -34,6 +39,17 @@ class Progress:
         self.numbers: list[int] = []
         self.started = time.monotonic()
         self.seconds = 0.0
+        self.told_seconds = 0.0
+        self._aside = 0.0
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Count the time of this block as telling, not as training."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self._aside += perf_counter() - start
 
     def epoch(self, values: Mapping[str, float], number: int) -> None:
         """Tell of an epoch that ended; `number` is the book's own count (from 0 or from 1)."""
@@ -41,6 +57,7 @@ class Progress:
             self.history.setdefault(key, []).append(float(value))
         self.numbers.append(number)
         self.seconds = time.monotonic() - self.started
+        self.told_seconds = self._aside
         done = len(self.numbers)
         left = self.seconds / done * (self.epochs - done)
         told = " ".join(f"{key}={value:.4g}" for key, value in values.items())
@@ -49,20 +66,28 @@ class Progress:
             self.seconds, left,
         )  # fmt: skip
         if self.send is not None:
-            self.send(values, number)
+            with self.aside():
+                self.send(values, number)
 
     def state(self) -> dict[str, Any]:
         """The epochs until now, and their time, for a checkpoint."""
-        return {"history": self.history, "numbers": self.numbers, "seconds": self.seconds}
+        return {
+            "history": self.history,
+            "numbers": self.numbers,
+            "seconds": self.seconds,
+            "told_seconds": self.told_seconds,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on after the epochs of a checkpoint; a run that is new gets to know of them."""
         self.history, self.numbers = dict(state["history"]), list(state["numbers"])
         self.seconds = state["seconds"]
         self.started = time.monotonic() - self.seconds
+        self._aside = self.told_seconds = state["told_seconds"]
         if self.send is not None:
-            for place, number in enumerate(self.numbers):
-                self.send({key: one[place] for key, one in self.history.items()}, number)
+            with self.aside():
+                for place, number in enumerate(self.numbers):
+                    self.send({key: one[place] for key, one in self.history.items()}, number)
 
     @property
     def rows_per_second(self) -> float:
@@ -163,7 +188,9 @@ def fit(
 
         def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
             progress.epoch(logs or {}, epoch + 1)
-            if keep is not None:
+            if keep is None:
+                return
+            with progress.aside():
                 told = {"moving": checkpoints.state_of(moving), "stopped": self.model.stop_training}
                 keep.write(name, checkpoints.State(epoch + 1, arrays_of(self.model), told))
 
@@ -230,6 +257,7 @@ def run_record(step: Any, run: Any, progress: Progress, **more: Any) -> dict[str
         "experiment": step.experiment,
         "seed": step.seed,
         "seconds": progress.seconds,
+        "told_seconds": progress.told_seconds,
         "rows_per_second": progress.rows_per_second,
         "peak_memory_mb": provenance.peak_memory_mb(),
         "threads": step.threads,
@@ -252,17 +280,20 @@ def save_keras_run(
     """Write a trained Keras model, its history, predictions and record; log the model.
 
     The model goes to the rule's output `model`, or into it where that is a folder. A point of a
-    sweep keeps no model (`kerasbook.tracking.without_models`).
+    sweep keeps no model (`kerasbook.tracking.without_models`). The record and the run's tag
+    `backend` say what Keras computed with.
 
     Args:
         example: a few rows of input, logged with the model and giving its signature.
         more: what else `train.json` says.
     """
+    import keras
+
     from kerasbook import models
     from kerasbook.tracking import keeps_models
 
     uri = _keep_model(snakemake, run, model, example) if keeps_models() else None
-    told = {"device": models.device_name(), **more}
+    told = {"device": models.device_name(), "backend": keras.backend.backend(), **more}
     save_run(snakemake, run, step, progress, predictions, model.count_params(), uri, **told)
 
 
@@ -313,6 +344,7 @@ def save_run(
     model_uri: str | None = None,
     first_epoch: int = 1,
     device: str = "cpu",
+    backend: str | None = None,
     **more: Any,
 ) -> None:
     """Write a run's history, predictions and record; tell MLflow its size, speed and device.
@@ -323,6 +355,7 @@ def save_run(
         parameters: how many the model has, None where there is no model.
         model_uri: of the model that was logged, if one was.
         first_epoch: the tutorial's own count of epochs begins here.
+        backend: what Keras computed with, None where it was not Keras.
         more: what else `train.json` says, null for a number that is not finite; `times` (ms)
             become metrics of the run.
     """
@@ -331,7 +364,8 @@ def save_run(
 
     write_history(snakemake.output.history, progress.history, first_epoch)
     save_npz(snakemake.output.predictions, **predictions)
-    told: dict[str, Any] = {"device": device, **more}
+    used = {"device": device} | ({} if backend is None else {"backend": backend})
+    told: dict[str, Any] = {**used, **more}
     if step.gpu or device != "cpu":
         told["gpu"] = {"asked": step.gpu, **devices.used()}
         run.metrics({f"gpu_{key}": value for key, value in told["gpu"].items()})
@@ -343,7 +377,7 @@ def save_run(
         if progress.send is None:  # epochs too short to be told of one by one
             run.history(progress.history, first_epoch)
     run.metrics(more.get("times", {}))
-    run.tags({"device": device})
+    run.tags(used)
     if model_uri is not None:
         told["model_uri"] = model_uri
     write_json(snakemake.output.record, nulled(run_record(step, run, progress, **told)))
