@@ -5,7 +5,7 @@
 # make tracking-server   an MLflow server with PostgreSQL behind it, for many machines
 # make trace   ID=<a number's or an MLflow run's id>: where it comes from
 # make crate   validate the results' RO-Crate
-# make bench   the speed and memory figures
+# make bench   speed, memory, and what the workflow itself costs
 # make determinism   what keeps equal seeds' numbers equal, measured
 # make compare CHAPTER=ch04   run a chapter of the book edition and compare it with results/reference;
 #              SKIP=1 without the experiments whose data cannot be had

@@ -197,10 +197,15 @@ def test_trainings_of_the_books_scale_are_told_by_all_their_time_and_by_the_wors
 
 def test_without_the_book_edition_one_training_is_run_where_there_is_its_data(monkeypatch):
     monkeypatch.setattr(cost, "of_the_book", list)
-    monkeypatch.setattr(cost, "one_of_the_book", lambda mirror: Spent(300.0, 270.0))
+    monkeypatch.setattr(cost, "one_of_the_book", lambda mirror: ([Spent(300.0, 270.0)], 360.0))
     monkeypatch.setenv("KERASBOOK_MIRROR", "somewhere")
-    [first, *_] = cost.book()
-    assert (first.value, first.verdict()) == (pytest.approx(10), "broken")
+    rows = {row.name: row for row in cost.book()}
+    told = rows["book_training_overhead"]
+    assert (told.value, told.verdict()) == (pytest.approx(10), "broken")
+    assert rows["book_command_overhead"].value == pytest.approx(25)
+    monkeypatch.setattr(cost, "one_of_the_book", lambda mirror: ([], 90.0))
+    [row] = cost.book()
+    assert (row.verdict(), "took less than 120 s" in row.why) == ("not measured", True)
     monkeypatch.delenv("KERASBOOK_MIRROR")
     [row] = cost.book()
     assert (row.name, row.verdict()) == ("book_training_overhead", "not measured")

@@ -48,7 +48,8 @@ def main(snakemake) -> None:
                 {"test_correct": correct, "epoch_accuracy": accuracy, **saturated}, epoch
             )
             arrays = network.named_arrays(parameters)
-            keep.write("train", checkpoints.State(epoch + 1, arrays, progress.state()))
+            with progress.aside():
+                keep.write("train", checkpoints.State(epoch + 1, arrays, progress.state()))
 
         network.train(
             images,

@@ -95,6 +95,7 @@ def _dropout(snakemake, run, step, data) -> None:
         told |= {f"plain_{key}": values[epoch] for key, values in without.history.items()}
         both.epoch(told, epoch + 1)
     both.seconds = with_dropout.seconds + without.seconds
+    both.told_seconds = with_dropout.told_seconds + without.told_seconds
     predictions = networks.dropout_scale(model, held_out[0], settings["draws"])
     save_keras_run(snakemake, run, step, model, both, predictions, held_out[0][:2])
 

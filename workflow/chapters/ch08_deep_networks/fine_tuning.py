@@ -327,4 +327,5 @@ def joined(first: Progress, second: Progress) -> Progress:
     whole.history = {key: [*first.history[key], *second.history[key]] for key in first.history}
     whole.numbers = [*first.numbers, *second.numbers]
     whole.seconds = first.seconds + second.seconds
+    whole.told_seconds = first.told_seconds + second.told_seconds
     return whole

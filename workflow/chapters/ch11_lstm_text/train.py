@@ -198,7 +198,8 @@ def fit_characters(
         }
         progress.epoch(values, epoch)
         arrays = {"flat": network.flat, "mean_square": network.mean_square}
-        keep.write("characters", checkpoints.State(epoch, arrays, checkpoints.state_of(kept)))
+        with progress.aside():
+            keep.write("characters", checkpoints.State(epoch, arrays, checkpoints.state_of(kept)))
     model.set_weights(network.keras_weights)
     predictions = {
         "starts": np.array(begun),
