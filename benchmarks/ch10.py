@@ -66,13 +66,13 @@ def character_networks() -> list[Row]:
     """The character network on the bundled text: training against ready arrays, and writing."""
     from chapters.ch10_recurrent import networks
     from chapters.ch10_recurrent.preprocess import STEP, WINDOW
-    from kerasbook import characters, models
+    from kerasbook import characters, keras_1, models
     from kerasbook.bundled import make_help_topics
     from kerasbook.training import fit
 
     keras = models.set_up_keras(1)
     settings = settings_of("ch10", "nietzsche_lstm")
-    gates, batch = networks.gates_of(settings["recurrent_activation"]), settings["batch_size"]
+    gates, batch = keras_1.gates_of(settings["recurrent_activation"]), settings["batch_size"]
     ids, alphabet = characters.encode(make_help_topics()["text"].tobytes().lower())
     symbols = len(alphabet)
     starts = characters.window_starts(len(ids), WINDOW, STEP)[:WINDOWS]

@@ -2,14 +2,16 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
-from chapters.ch11_lstm_text import evaluate, inputs, settings
+from chapters.ch11_lstm_text import evaluate, inputs, networks, settings
 from chapters.ch11_lstm_text.evaluate import metrics_of, samples_of
 from chapters.ch11_lstm_text.preprocess import prepare
-from chapters.ch11_lstm_text.train import folds_of
+from chapters.ch11_lstm_text.train import folds_of, model_of_today, new_model
+from kerasbook import models
 from kerasbook.characters import decode
 from kerasbook.errors import KerasbookError
 from kerasbook.evaluation import SeedRun
@@ -192,6 +194,7 @@ COMMON = {"title": "t", "variant": "corrected", "dataset": "blogs"}
 CLASSIFIER = COMMON | {
     "units": 8,
     "gates": "sigmoid",
+    "initial_weights": "keras_3",
     "dimension": 4,
     "dropout": 0.5,
     "loss": "mean_squared_error",
@@ -203,6 +206,7 @@ CHARACTERS = COMMON | {
     "task": "characters",
     "units": 8,
     "gates": "sigmoid",
+    "initial_weights": "keras_3",
     "window": 5,
     "loss": "categorical_crossentropy",
     "optimizer": {"type": "rmsprop"},
@@ -218,6 +222,7 @@ CHARACTERS = COMMON | {
     [
         (settings.OneHot, {"task": "one_hot", "labels": "any"}, "labels: found 'any'"),
         (settings.OneHot, {"task": "one_hot", "labels": "printed_order", "texts": 0.0}, "texts"),
+        (settings.OneHot, {"task": "one_hot", "initial_weights": "keras_2"}, "'keras_2'"),
         (
             settings.Tfidf,
             {"task": "tfidf", "rows": "whole", "female": "male_rows", "vectorizers": "one"},
@@ -254,6 +259,43 @@ def run_of(task, predictions, history=None, data=None, **values):
     epochs = np.arange(1, 1 + len(history["loss"]))
     settings_ = {"task": task, **values}
     return SeedRun(1, {}, epochs, history, predictions, data or {}, settings_)
+
+
+@pytest.mark.parametrize("whole_rows", [False, True])
+def test_a_classifier_begins_as_in_keras_1_and_ends_as_a_model_of_today(whole_rows, tmp_path):
+    keras = models.set_up_keras(1)
+    asked = CLASSIFIER | {"units": 32, "gates": "hard_sigmoid_keras_1"}
+    generator = np.random.default_rng(1)
+    if whole_rows:
+        build = partial(networks.row_classifier, width=6)
+        x = generator.normal(size=(20, 1, 6)).astype(np.float32)
+    else:
+        build = partial(networks.embedding_classifier, vocabulary=9, length=6)
+        x = generator.integers(0, 9, (20, 6)).astype(np.int32)
+
+    def begun(**changed):
+        keras.utils.set_random_seed(1)
+        return new_model(build, asked | changed)
+
+    model = begun(initial_weights="keras_1")
+    lengths = [
+        np.linalg.norm(one.layers[-4].get_weights()[1], axis=1).max()
+        for one in (model, begun(initial_weights="keras_3"))
+    ]
+    np.testing.assert_allclose(lengths, [2 * 1.1, 1], rtol=1e-5)
+    model.set_weights([5 * one for one in model.get_weights()])
+    said = model.predict(x, verbose=0)
+    todays = model_of_today(build, asked, model)
+    todays.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert loaded.layers[-4].get_config()["recurrent_activation"] == "hard_sigmoid"
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), said, atol=1e-5)
+    assert loaded.evaluate(x, np.ones(20), verbose=0, return_dict=True).keys() == {
+        "loss",
+        "accuracy",
+    }
+    plain = asked | {"gates": "sigmoid"}
+    assert model_of_today(build, plain, model) is model
 
 
 def test_a_one_hot_run_is_measured_by_its_own_loss_and_by_author():

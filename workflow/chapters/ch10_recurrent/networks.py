@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasbook import keras_1
 from kerasbook.characters import one_hot_layer
 
 
@@ -34,28 +35,11 @@ def sentiment_network(settings: Mapping[str, Any], vocabulary: int) -> Any:
     )
 
 
-KERAS_1_GATES = "hard_sigmoid_keras_1"
-# Keras 1's hard sigmoid is 0.2 x + 0.5, cut to 0 and 1; today's has a sixth for the fifth.
-SLOPE, SLOPE_TODAY = 1 / 5, 1 / 6
-
-
-def gates_of(name: str) -> Any:
-    """What opens an LSTM's gates, as the layer takes it."""
-    import keras
-
-    if name != KERAS_1_GATES:
-        return name
-    return lambda sums: keras.ops.clip(SLOPE * sums + 0.5, 0.0, 1.0)
-
-
 def character_network(settings: Mapping[str, Any], window: int, symbols: int) -> Any:
     """Character ids (k, window) to the probabilities (k, symbols) of the next one."""
-    return _character_network(settings, window, symbols, gates_of(settings["recurrent_activation"]))
-
-
-def _character_network(settings: Mapping[str, Any], window: int, symbols: int, gates: Any) -> Any:
     import keras
 
+    gates = keras_1.gates_of(settings["recurrent_activation"])
     return keras.Sequential(
         [
             keras.Input((window,), dtype="int32"),
@@ -67,20 +51,11 @@ def _character_network(settings: Mapping[str, Any], window: int, symbols: int, g
 
 
 def with_todays_gates(model: Any, settings: Mapping[str, Any], window: int, symbols: int) -> Any:
-    """The same character network, with gates that Keras has and so can load again.
-
-    A gate of Keras 1 is one of today's whose sum is 6/5 as large, so what feeds it is.
-    """
-    if settings["recurrent_activation"] != KERAS_1_GATES:
+    """The same character network, with gates that Keras has and so can load again."""
+    if settings["recurrent_activation"] != keras_1.GATES:
         return model
-    units = settings["units"]
-    gates = np.r_[: 2 * units, 3 * units : 4 * units]  # all but the candidate's
-    weights = model.get_weights()
-    for one in weights[:3]:  # kernel, recurrent kernel, bias
-        one[..., gates] *= np.float32(SLOPE / SLOPE_TODAY)
-    same = _character_network(settings, window, symbols, "hard_sigmoid")
-    same.set_weights(weights)
-    return same
+    todays = {**settings, "recurrent_activation": "hard_sigmoid"}
+    return keras_1.with_todays_gates(model, character_network(todays, window, symbols))
 
 
 def beginnings(row: np.ndarray) -> np.ndarray:

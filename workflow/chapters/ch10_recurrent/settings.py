@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from kerasbook.configuration import BaseExperiment, KerasExperiment
+from kerasbook.keras_1 import Gates, InitialWeights
 from kerasbook.layers import Optimizer, Rate, Units
 
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
@@ -22,6 +23,7 @@ class Sentiment(KerasExperiment):
     task: Literal["sentiment"]
     cell: Literal["simple_rnn", "lstm", "gru"]
     units: Units = Field(description="Of the recurrent layer.")
+    initial_weights: InitialWeights
     embedding: Units = Field(description="Numbers that stand for a word.")
     dropout: Rate = Field(description="Of the recurrent layer's answer.")
     embedding_dropout: Rate = Field(
@@ -62,10 +64,8 @@ class Characters(KerasExperiment):
 
     task: Literal["characters"]
     units: Units = Field(description="Of the LSTM.")
-    recurrent_activation: Literal["sigmoid", "hard_sigmoid", "hard_sigmoid_keras_1"] = Field(
-        description="Of the LSTM's gates. The default of Keras 1 was a hard sigmoid with a slope "
-        "of 1/5 (hard_sigmoid_keras_1); that of today has 1/6 (hard_sigmoid)."
-    )
+    recurrent_activation: Gates
+    initial_weights: InitialWeights
     optimizer: Optimizer
     epochs: Epochs
     batch_size: BatchSize

@@ -9,7 +9,7 @@ import numpy as np
 
 from chapters.ch10_recurrent import reviews, writing
 from chapters.ch10_recurrent.writing import STEP, WINDOW
-from kerasbook import characters, checkpoints, steps
+from kerasbook import characters, checkpoints, keras_1, steps
 from kerasbook.arrays import read_processed, save_npz
 from kerasbook.files import write_text
 from kerasbook.tracking import Run, tracked
@@ -54,6 +54,7 @@ def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -
     keras.utils.set_random_seed(step.seed)
     words = data["vocabulary"].tobytes().decode().split("\n")
     model = networks.sentiment_network(settings, len(words) + reviews.FIRST_RANK + 1)
+    keras_1.draw_initial_weights(model, settings["initial_weights"])
     told = {"loss": "binary_crossentropy", "metrics": ["accuracy"]}
     model.compile(optimizer=fused(models.optimizer(settings["optimizer"])), **told)
     begun, seconds = time.monotonic(), []
@@ -136,6 +137,7 @@ def train_characters(snakemake: Any, run: Run, step: steps.Step, data: Mapping) 
     starts = characters.window_starts(len(ids), WINDOW, STEP)[: settings["windows"]]
     keras.utils.set_random_seed(step.seed)
     model = networks.character_network(settings, WINDOW, len(alphabet))
+    keras_1.draw_initial_weights(model, settings["initial_weights"])
     model.compile(
         loss="sparse_categorical_crossentropy", optimizer=models.optimizer(settings["optimizer"])
     )

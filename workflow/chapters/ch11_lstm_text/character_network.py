@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kerasbook import keras_1
 from kerasbook.compiled import compiled
 from kerasbook.errors import KerasbookError
 
@@ -25,7 +26,7 @@ RHO = FLOAT(0.9)
 EPSILON = 1e-7
 # How steeply a gate that is a line rises from 0 to 1, 0 for a logistic one. Keras 3's hard sigmoid
 # rises from -3 to 3; that of Keras 1 rose from -2.5 to 2.5 (keras/backend/theano_backend.py).
-SLOPES = {"sigmoid": 0.0, "hard_sigmoid": 1 / 6, "hard_sigmoid_keras_1": 1 / 5}
+SLOPES = {"sigmoid": 0.0, "hard_sigmoid": keras_1.SLOPE_TODAY, keras_1.GATES: keras_1.SLOPE}
 # Rows of a forward pass that is not followed by a backward one.
 FORWARD_ROWS = 1_000
 
@@ -225,15 +226,10 @@ class CharacterNetwork:
 
     @property
     def keras_weights(self) -> list[np.ndarray]:
-        """The weights of a Keras model that says the same, with today's gates.
-
-        A gate of Keras 1 is one of today's whose sum is 6/5 as large, so what feeds it is.
-        """
+        """The weights of a Keras model that says the same, with today's gates."""
         weights = [one.copy() for one in self.weights]
-        if self.slope == FLOAT(SLOPES["hard_sigmoid_keras_1"]):
-            gates = np.r_[: 2 * self.units, 3 * self.units : 4 * self.units]
-            for one in weights[:3]:  # kernel, recurrent kernel, bias
-                one[..., gates] *= FLOAT(SLOPES["hard_sigmoid_keras_1"] / SLOPES["hard_sigmoid"])
+        if self.slope == FLOAT(keras_1.SLOPE):
+            weights[:3] = keras_1.for_todays_gates(weights[:3], self.units)
         return weights
 
     def _room(self, length: int, rows: int) -> _Buffers:

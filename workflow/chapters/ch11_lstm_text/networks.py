@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kerasbook import keras_1
 from kerasbook.characters import one_hot_layer
 
 
@@ -29,8 +30,9 @@ def row_classifier(settings: dict[str, Any], width: int) -> Any:
 def _head(settings: dict[str, Any], unroll: bool = False) -> list[Any]:
     import keras
 
+    gates = keras_1.gates_of(settings["gates"])
     return [
-        keras.layers.LSTM(settings["units"], recurrent_activation=settings["gates"], unroll=unroll),
+        keras.layers.LSTM(settings["units"], recurrent_activation=gates, unroll=unroll),
         keras.layers.Dropout(settings["dropout"]),
         keras.layers.Dense(1, dtype="float32"),
         keras.layers.Activation("sigmoid", dtype="float32"),

@@ -5,19 +5,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from kerasbook.configuration import BaseExperiment, KerasExperiment
+from kerasbook.keras_1 import Gates, InitialWeights
 from kerasbook.layers import SGD, Optimizer, RMSprop
 
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
 BatchSize = Annotated[int, Field(ge=1, le=100_000)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Gates = Annotated[
-    Literal["sigmoid", "hard_sigmoid"],
-    Field(description="What opens the LSTM's gates; hard_sigmoid was the default of Keras 1."),
-]
-CharacterGates = Annotated[
-    Literal["sigmoid", "hard_sigmoid", "hard_sigmoid_keras_1"],
-    Field(description="What opens the gates; the hard sigmoid of Keras 1 was steeper by a fifth."),
-]
 Diversity = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -30,6 +23,7 @@ class _Classifier(_OfTexts, KerasExperiment):
 
     units: int = Field(ge=1, le=10_000, description="Of the LSTM layer.")
     gates: Gates
+    initial_weights: InitialWeights
     dropout: float = Field(ge=0, lt=1, description="After the LSTM layer.")
     loss: Literal["mean_squared_error", "binary_crossentropy"]
     optimizer: Optimizer
@@ -90,7 +84,8 @@ class Characters(_OfTexts):
 
     task: Literal["characters"]
     units: int = Field(ge=1, le=10_000)
-    gates: CharacterGates
+    gates: Gates
+    initial_weights: InitialWeights
     window: int = Field(ge=1, le=1_000, description="Characters that the network sees.")
     loss: Literal["categorical_crossentropy", "mean_squared_error"]
     probability_floor: float = Field(

@@ -1,13 +1,15 @@
 """Train one experiment of chapter 4.11 with one seed."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chapters.ch11_lstm_text import inputs, sampling
-from kerasbook import checkpoints, models, steps
+from kerasbook import checkpoints, keras_1, models, steps
 from kerasbook.arrays import read_processed, save_npz
 from kerasbook.characters import decode, window_starts, windows
 from kerasbook.files import write_text
@@ -20,11 +22,26 @@ TOLD_WORDS = 10
 # Logistic regression: scikit-learn's `C`.
 INVERSE_REGULARISATION = 10.0
 
-Run = tuple[Any, Any, Any, dict[str, np.ndarray]]
+# From settings to a Keras model.
+Build = Callable[[dict[str, Any]], Any]
 
 
-def compiled_model(model: Any, settings: dict[str, Any]) -> Any:
-    """The model with the experiment's loss and optimizer."""
+def new_model(build: Build, settings: dict[str, Any]) -> Any:
+    """The experiment's network with its initial weights, loss and optimizer."""
+    model = build(settings)
+    keras_1.draw_initial_weights(model, settings["initial_weights"])
+    return _compiled(model, settings)
+
+
+def model_of_today(build: Build, settings: dict[str, Any], trained: Any) -> Any:
+    """A network that says what the trained one says, with gates that Keras can load again."""
+    if settings["gates"] != keras_1.GATES:
+        return trained
+    same = build({**settings, "gates": "hard_sigmoid"})
+    return _compiled(keras_1.with_todays_gates(trained, same), settings)
+
+
+def _compiled(model: Any, settings: dict[str, Any]) -> Any:
     model.compile(
         loss=settings["loss"],
         optimizer=models.optimizer(settings["optimizer"]),
@@ -43,8 +60,8 @@ def fit_one_hot(settings: dict, data: dict, seed: int, send: Any, keep: Any = No
     labels = inputs.printed_labels(female) if printed else female
     rows = data["hashed"][chosen].astype(np.int32)
     train, test = inputs.split(len(rows), seed)
-    model = embedding_classifier(settings, inputs.VOCABULARY, rows.shape[1])
-    compiled_model(model, settings)
+    build = partial(embedding_classifier, vocabulary=inputs.VOCABULARY, length=rows.shape[1])
+    model = new_model(build, settings)
     progress = fit(
         model,
         (rows[train], labels[train]),
@@ -62,7 +79,7 @@ def fit_one_hot(settings: dict, data: dict, seed: int, send: Any, keep: Any = No
         "n_train": np.array(len(train)),
         "wrong_labels": np.array((labels != female).mean()),
     }
-    return model, progress, predictions, rows[:2]
+    return model_of_today(build, settings, model), progress, predictions, rows[:2]
 
 
 def fit_tfidf(settings: dict, data: dict, seed: int, send: Any, keep: Any = None) -> tuple:
@@ -77,18 +94,18 @@ def fit_tfidf(settings: dict, data: dict, seed: int, send: Any, keep: Any = None
     losses = inputs.padding_losses(rows)
     if settings["rows"] == "padded_integers":
         x = inputs.padded_integers(rows)
-        model = embedding_classifier(settings, inputs.VOCABULARY, x.shape[1])
+        build = partial(embedding_classifier, vocabulary=inputs.VOCABULARY, length=x.shape[1])
         learnt, watched = (x[train], labels[train]), (x[test], labels[test])
         example, batch_size, more = x[:2], settings["batch_size"], {}
         tested = x[test]
     else:
-        model = row_classifier(settings, rows.shape[1])
+        build = partial(row_classifier, width=rows.shape[1])
         learnt = inputs.row_batches(rows[train], labels[train], settings["batch_size"], seed)
         watched = inputs.row_batches(rows[test], labels[test], settings["batch_size"], None)
         example, batch_size = rows[:2].toarray()[:, np.newaxis, :], None
         more = {"rows": len(train)}
         tested = watched
-    compiled_model(model, settings)
+    model = new_model(build, settings)
     progress = fit(
         model, learnt, watched, settings["epochs"], batch_size, send, seed=seed, keep=keep, **more
     )
@@ -99,7 +116,7 @@ def fit_tfidf(settings: dict, data: dict, seed: int, send: Any, keep: Any = None
         "columns": np.array(rows.shape[1]),
         **{f"nonzero_{key}": np.array(value) for key, value in losses.items()},
     }
-    return model, progress, predictions, example
+    return model_of_today(build, settings, model), progress, predictions, example
 
 
 def fit_linear(settings: dict, data: dict, seed: int) -> tuple:
@@ -165,6 +182,7 @@ def fit_characters(
     window = settings["window"]
     starts = window_starts(len(ids), window)
     model = character_model(len(alphabet), window, settings["units"], settings["gates"])
+    keras_1.draw_initial_weights(model, settings["initial_weights"])
     network = CharacterNetwork(
         model.get_weights(), settings["loss"], settings["optimizer"], settings["gates"],
         settings["probability_floor"],

@@ -1,0 +1,111 @@
+"""What the recurrent layers of Keras 1, which the tutorial used, did otherwise than today's.
+
+Two habits can change a printed number: how fast a gate opens with its sum, and how the layer's
+weights are drawn. Read in Keras 1.2: `backend/theano_backend.py` (`hard_sigmoid`),
+`initializations.py` (`orthogonal`, `glorot_uniform`) and `layers/recurrent.py`.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+GATES = "hard_sigmoid_keras_1"
+# Keras 1's hard sigmoid is 0.2 x + 0.5, cut to 0 and 1; today's has a sixth for the fifth.
+SLOPE, SLOPE_TODAY = 1 / 5, 1 / 6
+# Of the orthogonal matrices between a recurrent layer's steps.
+GAIN = 1.1
+
+Gates = Annotated[
+    Literal["sigmoid", "hard_sigmoid", "hard_sigmoid_keras_1"],
+    Field(
+        description="What opens the LSTM's gates. The default of Keras 1 was a hard sigmoid with "
+        "a slope of 1/5 (hard_sigmoid_keras_1); that of today has 1/6 (hard_sigmoid)."
+    ),
+]
+InitialWeights = Annotated[
+    Literal["keras_1", "keras_3"],
+    Field(
+        description="How the recurrent layer's weights are drawn: a matrix for each gate by "
+        "itself, orthogonal ones larger by a tenth (keras_1), or one for all gates, whose weights "
+        "are smaller by that (keras_3)."
+    ),
+]
+
+
+def gates_of(name: str) -> Any:
+    """What opens an LSTM's gates, as the layer's `recurrent_activation` takes it."""
+    import keras
+
+    if name != GATES:
+        return name
+    return lambda sums: keras.ops.clip(SLOPE * sums + 0.5, 0.0, 1.0)
+
+
+def draw_initial_weights(model: Any, how: str) -> None:
+    """Draw the weights of a new model's recurrent layers once more, as Keras 1 did.
+
+    There each gate had matrices of its own: (inputs, units) by Glorot and Bengio's rule, and an
+    orthogonal (units, units) times 1.1. Today's Keras draws one matrix for all four gates of an
+    LSTM, so that the rule sees four times the outputs, and an orthogonal one whose part for a
+    gate is half as long. Biases are the same: 1 for the forget gate, else 0.
+
+    Args:
+        model: a built Keras model; its layers SimpleRNN, LSTM and GRU are changed in place.
+        how: `keras_1`, or `keras_3`, which leaves what Keras has drawn.
+    """
+    import keras
+
+    if how != "keras_1":
+        return
+    recurrent = (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU)
+    for layer in model.layers:
+        if isinstance(layer, recurrent):
+            kernel, between, *biases = layer.get_weights()
+            gates = range(kernel.shape[1] // layer.units)
+            # An initializer draws the same again when it is asked twice: one for each gate.
+            inputs = [_drawn(keras.initializers.GlorotUniform(), kernel, layer) for _ in gates]
+            steps = [_drawn(keras.initializers.Orthogonal(GAIN), between, layer) for _ in gates]
+            layer.set_weights([np.hstack(inputs), np.hstack(steps), *biases])
+
+
+def _drawn(initializer: Any, matrix: np.ndarray, layer: Any) -> np.ndarray:
+    import keras
+
+    return keras.ops.convert_to_numpy(initializer((len(matrix), layer.units)))
+
+
+def for_todays_gates(weights: Sequence[np.ndarray], units: int) -> list[np.ndarray]:
+    """An LSTM's weights that say with today's hard sigmoid what these say with Keras 1's.
+
+    A gate of Keras 1 is one of today's whose sum is 6/5 as large, so what feeds it is.
+
+    Args:
+        weights: kernel (inputs, 4 * units), recurrent kernel (units, 4 * units), bias
+            (4 * units,), as `get_weights` of the layer gives them; not changed.
+    """
+    gates = np.r_[: 2 * units, 3 * units : 4 * units]  # all but the candidate's
+    enlarged = [one.copy() for one in weights]
+    for one in enlarged:
+        one[..., gates] *= np.float32(SLOPE / SLOPE_TODAY)
+    return enlarged
+
+
+def with_todays_gates(model: Any, same: Any) -> Any:
+    """A model with gates of Keras 1, as one with gates that Keras has and so can load again.
+
+    Args:
+        model: Keras model, its LSTM layers with gates of Keras 1.
+        same: the same network, built with `hard_sigmoid`; its weights are replaced.
+
+    Returns:
+        `same`, which says what `model` says.
+    """
+    import keras
+
+    same.set_weights(model.get_weights())
+    for layer in same.layers:
+        if isinstance(layer, keras.layers.LSTM):
+            layer.set_weights(for_todays_gates(layer.get_weights(), layer.units))
+    return same
