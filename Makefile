@@ -25,7 +25,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 
 PAGES := tests/pages/node_modules
 
-.PHONY: run book compare snapshot trace crate test smoke-run others test-slurm slurm-cancel lint unit pages browser bench determinism ui tracking-server schemas locks clean
+.PHONY: run book compare snapshot trace crate test smoke-run others test-slurm slurm-cancel lint unit tools pages browser bench determinism ui tracking-server schemas locks clean
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
@@ -97,8 +97,8 @@ unit: $(VENV)/test.stamp $(CRATE)/crate.stamp
 $(PAGES)/.package-lock.json: tests/pages/package-lock.json
 	@if command -v npm >/dev/null; then npm --prefix tests/pages ci --silent || echo "npm failed: the pages are not checked in a browser."; fi
 
-# Installs nothing but where KERASBOOK_INSTALL_BROWSER asks for it. Before the tests that run
-# beside each other, since those of SLURM install packages too.
+# Installs nothing but where KERASBOOK_INSTALL_BROWSER asks for it. Not beside the tests of SLURM,
+# which install packages too.
 browser:
 	@tests/pages/install-browser
 
@@ -106,8 +106,13 @@ SLOW = KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest -rs --
 
 # Unit tests one a core. Of the others two at a time, since they run Snakemake, which uses two
 # cores while jobs run, but not while it plans or waits.
-test: lint unit $(PAGES)/.package-lock.json browser
+test: $(VENV)/test.stamp
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory --jobs=2 unit tools
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 smoke-run others
+
+# What the tests of the pages use; it comes from elsewhere and takes little of a core.
+tools: $(PAGES)/.package-lock.json browser
 
 smoke-run:
 	$(SLOW) -m smoke_run

@@ -1,48 +1,120 @@
 """Chapter 4.8: fine-tuning on features computed once against the printed way, and plain Keras."""
 
+from typing import Any
+
 import numpy as np
 
-from benchmarks.measure import Row, paired_ratio
+from benchmarks.measure import Row, paired_ratio, settings_of, throughput
 from chapters.ch08_deep_networks import fine_tuning, networks
 from kerasbook import models
-from kerasbook.training import fit
 
-PICTURES, BATCH = 96, 32
-ADAM = {"type": "adam", "learning_rate": 0.0001}
-SETTINGS = {
-    "network": "mobilenet_025",
-    "weights": "imagenet",  # whose averages stay; the values do not change the time
-    "output": "softmax",
-    "loss": "keras_3",
-    "head": [{"type": "global_average_pooling2d"}],
-}
+PICTURES, DIGITS = 96, 640
 
 
-def ch08() -> list[Row]:
-    """An epoch that trains MobileNet's last block and a new head."""
-    keras = models.set_up_keras(1)
-    generator = np.random.default_rng(0)
-    pictures = generator.integers(0, 256, (PICTURES, 224, 224, 3), dtype=np.uint8)
-    y = np.eye(2, dtype=np.float32)[np.arange(PICTURES) % 2]
-    tuned = fine_tuning.FineTuned(networks.build("mobilenet_025", top=False), SETTINGS)
-    bottom, model = tuned.trainable_from("conv_pad_12")
-    cached = fine_tuning.features(bottom, pictures, tuned.family)
-    prepared = networks.prepared(pictures, tuned.family)
-    whole = keras.Model(tuned.base.inputs[0], tuned.outputs)
+def tuned(experiment: str) -> fine_tuning.FineTuned:
+    """The network of an experiment, with its head; the weights' values do not change the time."""
+    settings = settings_of("ch08", experiment)
+    return fine_tuning.FineTuned(networks.build(settings["network"], top=False), settings)
+
+
+def compiled(model: Any, of: fine_tuning.FineTuned, loss: Any = None) -> Any:
+    """The model with the loss and optimizer of an experiment, or with another loss."""
+    model.compile(
+        loss=loss or fine_tuning.loss_of(of.settings),
+        optimizer=models.optimizer(of.settings["optimizer"]),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def features_once(pictures: np.ndarray, y: np.ndarray) -> list[Row]:
+    """The last block and a small head: features computed once, or with each epoch anew."""
+    import keras
+
+    own = tuned("ft_two_stage")
+    second = own.settings["second_stage"]
+    bottom, model = own.trainable_from(second["frozen_before"])
+    cached = fine_tuning.features(bottom, pictures, own.family)
+    prepared = networks.prepared(pictures, own.family)
+    whole = keras.Model(own.base.inputs[0], own.outputs)
+    batch = own.settings["batch_size"]
     for one in (model, whole):
-        one.compile(loss="categorical_crossentropy", optimizer=models.optimizer(ADAM))
+        compiled(one, own)
 
-    def epoch(one, x):
-        one.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)
-
-    def ours():
-        fit(model, (cached, y), epochs=1, batch_size=BATCH, seed=1)
+    def epoch(one: Any, x: np.ndarray) -> None:
+        one.fit(x, y, batch_size=batch, epochs=1, verbose=0)
 
     for one, x in ((model, cached), (whole, prepared)):
         epoch(one, x)  # the graph is built by the first call
     recomputed = paired_ratio(lambda: epoch(whole, prepared), lambda: epoch(model, cached))
-    plain = paired_ratio(lambda: epoch(model, cached), ours)
     return [
         Row("ch08_features_once_speedup", recomputed, "ratio", ">= 2"),
-        Row("ch08_throughput", plain, "ratio", ">= 0.9"),
+        throughput("ch08_two_stage_throughput", model, model, cached, y, batch),
+    ]
+
+
+def printed_head(pictures: np.ndarray, y: np.ndarray) -> Row:
+    """The printed head on features, with the loss of Keras 1: ours over plain Keras."""
+    own = tuned("ft_printed")
+    bottom, model = own.trainable_from(own.settings["frozen_before"])
+    cached = fine_tuning.features(bottom, pictures, own.family)
+    same = tuned("ft_printed")
+    plain = same.trainable_from(same.settings["frozen_before"])[1]
+    compiled(model, own), compiled(plain, same, "categorical_crossentropy")
+    batch = own.settings["batch_size"]
+    return throughput("ch08_printed_head_throughput", model, plain, cached, y, batch)
+
+
+def from_scratch(pictures: np.ndarray, y: np.ndarray) -> Row:
+    """All of a network from bytes of pixels, over plain Keras on ready floats."""
+    import keras
+
+    from kerasbook.training import fit
+
+    own, same = tuned("ft_scratch"), tuned("ft_scratch")
+    model = compiled(own.trainable_from(None)[1], own)
+    same.trainable_from(None)
+    plain = compiled(keras.Model(same.base.inputs[0], same.outputs), same)
+    prepared = networks.prepared(pictures, own.family)
+    batch = own.settings["batch_size"]
+
+    def ours() -> None:
+        fit(model, (pictures, y), epochs=1, batch_size=batch, seed=1)
+
+    def with_keras() -> None:
+        plain.fit(prepared, y, batch_size=batch, epochs=1, verbose=0)
+
+    ours(), with_keras()
+    return Row("ch08_scratch_throughput", paired_ratio(with_keras, ours), "ratio", ">= 0.9")
+
+
+def miniature() -> Row:
+    """The miniature that learns digits: ours over plain Keras."""
+    from chapters.ch08_deep_networks.train import DIGIT_SIZE, coloured
+
+    settings = settings_of("ch08", "miniature_digits")
+    generator = np.random.default_rng(0)
+    digits = generator.integers(0, 256, (DIGITS, 28, 28), dtype=np.uint8)
+    x = networks.prepared(coloured(digits), networks.NETWORKS["miniature"].family)
+    y = generator.integers(0, 10, DIGITS)
+    each = []
+    for _ in range(2):
+        model = networks.build("miniature", DIGIT_SIZE)
+        optimizer = models.optimizer(settings["optimizer"])
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        each.append(model)
+    return throughput("ch08_miniature_throughput", *each, x, y, settings["batch_size"])
+
+
+def ch08() -> list[Row]:
+    """An epoch of each network that the chapter trains."""
+    models.set_up_keras(1)
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (PICTURES, 224, 224, 3), dtype=np.uint8)
+    y = np.eye(2, dtype=np.float32)[np.arange(PICTURES) % 2]
+    return [
+        *features_once(pictures, y),
+        printed_head(pictures, y),
+        from_scratch(pictures, y),
+        miniature(),
     ]

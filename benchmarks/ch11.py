@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from benchmarks.measure import Row, paired_ratio, peak_memory_mb, settings_of
-from chapters.ch11_lstm_text import inputs, networks
+from benchmarks.measure import Row, generation, paired_ratio, peak_memory_mb, settings_of
+from chapters.ch11_lstm_text import inputs, networks, sampling
 from chapters.ch11_lstm_text.character_network import CharacterNetwork
 from chapters.ch11_lstm_text.preprocess import prepare
 from kerasbook import models
@@ -124,6 +124,14 @@ def _tfidf_rows(arrays: dict[str, np.ndarray]) -> Row:
     return Row("ch11_tfidf_rows_throughput", paired_ratio(with_keras, ours), "ratio", ">= 0.9")
 
 
+def _writing(arrays: dict[str, np.ndarray]) -> list[Row]:
+    """All samples of an epoch at once, by both samplers, against one `predict` a character."""
+    ids, length = arrays["characters"], CHARACTERS["sample_length"]
+    model = networks.character_model(len(arrays["alphabet"]), WINDOW, UNITS, CHARACTERS["gates"])
+    writer = sampling.Writer(model, ids, WINDOW, length, CHARACTERS["diversities"])
+    return generation("ch11", model, ids, WINDOW, lambda: writer.write(1, 1)[1])
+
+
 def ch11() -> list[Row]:
     """Peak memory at the printed size, and training against plain Keras, one thread each."""
     from threadpoolctl import threadpool_limits
@@ -132,9 +140,10 @@ def ch11() -> list[Row]:
     arrays, _ = prepare(MAKERS["docstrings"](), [])
     printed = PRINTED_CHARACTERS * WINDOW * PRINTED_SYMBOLS / 1e9
     with threadpool_limits(1):
-        throughput = [_characters(arrays), _one_hot(arrays), _tfidf_rows(arrays)]
+        measured = [_characters(arrays), _one_hot(arrays), _tfidf_rows(arrays)]
+        measured += _writing(arrays)
     return [
         Row("ch11_char_lstm_peak_memory", peak_memory_mb(PRINTED_SIZE), "MB", "<= 1500"),
         Row("ch11_char_lstm_printed_array", printed, "GB"),
-        *throughput,
+        *measured,
     ]

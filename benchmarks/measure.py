@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOW = str(ROOT / "workflow")
 if WORKFLOW not in sys.path:
@@ -20,6 +22,9 @@ if WORKFLOW not in sys.path:
 
 COMPARISONS = {">=": operator.ge, "<=": operator.le}
 REPEATS = 5
+# Characters that the slow side of `generation` writes: the fast side's cost per character hardly
+# depends on how many there are.
+BY_PREDICT = 10
 
 
 class Row(NamedTuple):
@@ -86,6 +91,37 @@ def throughput(name: str, ours: Any, plain: Any, x: Any, y: Any, batch_size: int
     as_chapters_do()  # the first call builds the graph
     with_keras()
     return Row(name, paired_ratio(with_keras, as_chapters_do), "ratio", ">= 0.9")
+
+
+def generation(
+    chapter: str, model: Any, ids: np.ndarray, window: int, write: Callable[[], np.ndarray]
+) -> list[Row]:
+    """How many times as fast as one `predict` per character a model writes, and its first call.
+
+    Args:
+        model: of characters; takes ids (k, window).
+        ids: (n,), a text to begin with, longer than the window.
+        write: writes and returns ids of any shape; each counts as a character.
+    """
+    draws = np.random.default_rng(1).random(BY_PREDICT)
+
+    def by_predict() -> None:
+        seen = np.asarray(ids[:window], np.int32)
+        for draw in draws:
+            said = model.predict(seen[np.newaxis], verbose=0)[0]
+            seen = np.append(seen[1:], np.searchsorted(np.cumsum(said), draw * said.sum()))
+
+    by_predict()
+    compiling = seconds(write)
+    written = np.size(write())
+    ratios = []
+    for _ in range(REPEATS):
+        slow = seconds(by_predict) / BY_PREDICT
+        ratios.append(slow / (seconds(write) / written))
+    return [
+        Row(f"{chapter}_generation_speedup", statistics.median(ratios), "ratio", ">= 50"),
+        Row(f"{chapter}_generation_first_call", compiling, "s"),
+    ]
 
 
 def copy_of_the_project(folder: Path) -> None:
