@@ -468,6 +468,27 @@ def test_what_the_exercises_are_to_reach_is_reached(chapter, experiment, metric,
 
 
 @pytest.mark.repository
+@pytest.mark.parametrize("experiment", ["otto_logreg_1step", "otto_logreg"])
+def test_both_languages_of_4_2_come_to_the_same_weights_and_to_scikit_learns_cost(experiment):
+    snapshot = reference.read(PROJECT / reference.FOLDER)
+    runs = [run for key, run in snapshot.runs.items() if key[:2] == ("ch02", experiment)]
+    assert len(runs) == 5
+    for run in runs:
+        assert run.metrics["weight_difference"] < 1e-5
+        if experiment == "otto_logreg":  # to convergence
+            least = run.metrics["reference_cost"]
+            assert least <= run.metrics["final_cost"] < least + 1e-5
+
+
+@pytest.mark.repository
+def test_the_networks_of_4_8_have_as_many_parameters_as_is_published():
+    snapshot = reference.read(PROJECT / reference.FOLDER)
+    (run,) = [run for key, run in snapshot.runs.items() if key[:2] == ("ch08", "architectures")]
+    named = load_chapter("ch08", "book").experiments["architectures"].settings()["published"]
+    assert run.metrics["published_counts_met"] == run.metrics["published_counts"] == len(named) == 5
+
+
+@pytest.mark.repository
 def test_the_windows_of_the_character_network_are_never_one_array():
     """The printed array alone takes 7.8 GB."""
     snapshot = reference.read(PROJECT / reference.FOLDER)

@@ -224,6 +224,11 @@ def test_no_figure_or_result_holds_an_absolute_path(smoke):
             assert str(smoke.project.folder) not in path.read_text(encoding="utf-8"), path
 
 
+def test_the_famous_networks_have_as_many_parameters_as_is_published(smoke):
+    found = smoke.project.json(RESULTS / SLUGS["ch08"] / "architectures/metrics.json")["summary"]
+    assert found["published_counts_met"]["mean"] == found["published_counts"]["mean"] == 5
+
+
 # -------------------------------------------------------------------- the verdicts
 
 
