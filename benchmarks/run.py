@@ -82,6 +82,7 @@ def of_chapter(name: str) -> Callable[[], list[Row]]:
 CHAPTERS = sorted(path.stem for path in Path(__file__).parent.glob("ch[0-9][0-9].py"))
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     **{name: of_chapter(name) for name in CHAPTERS},
+    "gpu": lambda: importlib.import_module("benchmarks.gpu").gpu(),
     "dry_run": dry_run,
     "book_memory": book_memory,
     "sweep": lambda: importlib.import_module("benchmarks.sweep").sweep(),

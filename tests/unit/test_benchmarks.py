@@ -308,3 +308,49 @@ def test_the_page_on_determinism_says_what_was_measured():
     ), "call `make determinism`"
     assert {row["chapter"] for row in rows} == set(rooms())
     assert all(row["same"] == row["runs"] for row in rows if row["condition"] == "the same")
+
+
+# ------------------------------------------------------------------------------- a GPU's worth
+
+
+def sides(monkeypatch, visible, device):
+    """What `benchmarks.gpu` tells of a machine, where a GPU is four times as fast."""
+    from benchmarks import gpu
+
+    def in_a_process(environment):
+        on_gpu = environment != gpu.NO_GPU
+        told = dict.fromkeys(gpu.NETWORKS, 400.0 if on_gpu else 100.0)
+        return {"device": device if on_gpu else "cpu", **told}
+
+    monkeypatch.setattr(gpu, "_in_a_process", in_a_process)
+    monkeypatch.setattr(gpu.devices, "visible", lambda: visible)
+    return {row.name: row for row in gpu.gpu()}
+
+
+def test_a_gpu_is_measured_beside_the_cpu(monkeypatch):
+    rows = sides(monkeypatch, ["0"], "gpu: H100")
+    assert rows["ch10_imdb_lstm_exercise_on_cpu"].value == 100
+    assert rows["ch10_imdb_lstm_exercise_on_gpu"].value == 400
+    assert rows["ch10_imdb_lstm_exercise_gpu_speedup"].value == 4
+    assert {row.why for row in rows.values()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("visible", "why"), [([], "found no GPU that NVML knows"), (["0"], "does not use it")]
+)
+def test_no_speed_of_a_gpu_is_told_where_none_was_used(monkeypatch, visible, why):
+    rows = sides(monkeypatch, visible, "cpu")
+    assert not [name for name in rows if name.endswith("_gpu_speedup")]
+    assert rows["ch10_nietzsche_lstm_on_cpu"].value == 100
+    assert why in rows["ch10_nietzsche_lstm_on_gpu"].why
+
+
+def test_the_networks_of_the_gpus_benchmark_can_be_trained(monkeypatch):
+    from benchmarks import gpu
+
+    for name in ("BATCHES", "EPOCHS"):
+        monkeypatch.setattr(gpu, name, 1)
+    told = gpu.rates()
+    assert told.pop("device") == "cpu"
+    assert told.keys() == gpu.NETWORKS.keys()
+    assert all(rate > 0 for rate in told.values())
