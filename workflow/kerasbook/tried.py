@@ -238,7 +238,8 @@ def parallel_figure(
     places = np.column_stack([one.places for one in axes_])
     n, best = len(points), max(1, math.ceil(BEST_SHARE * len(points)))
     figure, (panel,) = plots.panels(1, 1, 0.3 + 0.6 * len(axes_))
-    shade = min(0.6, max(0.12, 30 / n))
+    # Thin enough to see through, and strong enough for a dark page.
+    shade = min(0.7, max(0.2, 40 / n))
     groups = [
         (range(best, n), plots.BLUE, 0.6, shade, f"the other {n - best}"),
         (range(1, best), plots.ORANGE, 1.0, 0.85, f"best {best} of {n}"),
