@@ -264,6 +264,47 @@ def test_of_many_true_rows_five_in_a_hundred_lie_outside_and_none_stands():
     assert verdicts.false_discoveries({}) == set()
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda random, size: random.beta(40, 0.8, size),  # an accuracy near 1
+        lambda random, size: random.exponential(size=size),
+        lambda random, size: random.lognormal(0, 1, size),  # a loss that may run away
+        lambda random, size: random.random(size),
+        lambda random, size: random.normal(random.random(size) < 0.2, 0.05),  # it dies or not
+    ],
+    ids=["bounded", "exponential", "lognormal", "uniform", "two_ends"],
+)
+@pytest.mark.parametrize("n_seeds", [5, 10])
+def test_numbers_that_are_not_normal_hold_in_nine_of_ten_cases_at_least(draw, n_seeds):
+    """What the README says of such numbers."""
+    random = np.random.default_rng(6)
+    repetitions = 2000
+    held = 0
+    for *ours, printed in draw(random, (repetitions, n_seeds + 1)):
+        held += verdicts.chance(ours, printed, printed) >= 0.05
+    assert held / repetitions > 0.90 - 3 * math.sqrt(0.9 * 0.1 / repetitions)
+
+
+def test_rows_that_hang_together_stand_out_by_chance_no_more_often_than_stated():
+    """Epochs of one run: ten rows that are nearly one, in six runs; a table in which all hold."""
+    random = np.random.default_rng(5)
+    tables, outside = 300, 0
+    marked = 0
+    for _ in range(tables):
+        chances = {}
+        for run in range(6):
+            shared = random.normal(size=(6, 1))
+            epochs = 0.95 * shared + math.sqrt(1 - 0.95**2) * random.normal(size=(6, 10))
+            for epoch, (*ours, printed) in enumerate(epochs.T):
+                chances[f"{run}.{epoch}"] = verdicts.chance(ours, printed, printed)
+        outside += sum(one < 0.05 for one in chances.values())
+        marked += bool(verdicts.false_discoveries(chances))
+    # Each row's rate is as stated, though the rows of a table lie outside together.
+    assert 0.04 < outside / (60 * tables) < 0.065
+    assert marked / tables < 0.05 + 3 * math.sqrt(0.05 * 0.95 / tables)
+
+
 def test_every_verdict_is_a_known_one():
     some = [
         judge(row("1", "constant", "n"), seeds(1)),
