@@ -51,7 +51,9 @@ def test_a_corrected_variant_differs_from_the_printed_one_in_its_fault_alone(edi
     assert differing("nietzsche_lstm", "nietzsche_lstm_log_space") == {"sampling"}
     assert differing("imdb_simple_rnn", "imdb_simple_rnn_exercise") == {"epochs"}
     assert differing("imdb_lstm_exercise", "imdb_gru_exercise") == {"cell"}
-    assert differing("imdb_lstm_exercise", "imdb_simple_rnn_exercise") == {"cell"}
+    # The SimpleRNN is the printed one, as Keras 1 drew it.
+    others = differing("imdb_lstm_exercise", "imdb_simple_rnn_exercise")
+    assert others == {"cell", "initial_weights"}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,7 @@ def written_by(keras, sampling: str) -> tuple[writing.Writing, np.ndarray]:
 
 def test_a_network_with_the_gates_of_keras_1_says_the_same_with_todays(keras) -> None:
     asked = {"units": 8, "recurrent_activation": "hard_sigmoid_keras_1"}
+    keras.utils.set_random_seed(3)
     model = networks.character_network(asked, 10, 5)
     model.set_weights([3 * one for one in model.get_weights()])
     ids = np.random.default_rng(1).integers(0, 5, (40, 10)).astype(np.int32)

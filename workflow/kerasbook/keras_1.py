@@ -1,7 +1,8 @@
 """What the recurrent layers of Keras 1, which the tutorial used, did otherwise than today's.
 
-Two habits can change a printed number: how fast a gate opens with its sum, and how the layer's
-weights are drawn. Read in Keras 1.2: `backend/theano_backend.py` (`hard_sigmoid`),
+Two habits can change a number that is printed for a SimpleRNN or an LSTM: how fast a gate opens
+with its sum, and how the layer's weights are drawn. (A GRU also had another order of steps, as
+Keras's `reset_after=False` still has it; no number of one is printed.) Read in Keras 1.2: `backend/theano_backend.py` (`hard_sigmoid`),
 `initializations.py` (`orthogonal`, `glorot_uniform`) and `layers/recurrent.py`.
 """
 
@@ -20,16 +21,17 @@ GAIN = 1.1
 Gates = Annotated[
     Literal["sigmoid", "hard_sigmoid", "hard_sigmoid_keras_1"],
     Field(
-        description="What opens the LSTM's gates. The default of Keras 1 was a hard sigmoid with "
-        "a slope of 1/5 (hard_sigmoid_keras_1); that of today has 1/6 (hard_sigmoid)."
+        description="What opens the LSTM's gates. Keras 1's default was a hard sigmoid with a "
+        "slope of 1/5 (hard_sigmoid_keras_1). Today's hard sigmoid has 1/6, and today's default is "
+        "the logistic one (sigmoid)."
     ),
 ]
 InitialWeights = Annotated[
     Literal["keras_1", "keras_3"],
     Field(
-        description="How the recurrent layer's weights are drawn: a matrix for each gate by "
-        "itself, orthogonal ones larger by a tenth (keras_1), or one for all gates, whose weights "
-        "are smaller by that (keras_3)."
+        description="How the recurrent layer's weights are drawn: a matrix for each gate, "
+        "orthogonal ones longer by a tenth (keras_1), or one matrix for all gates, whose weights "
+        "come out smaller (keras_3)."
     ),
 ]
 
@@ -49,25 +51,31 @@ def draw_initial_weights(model: Any, how: str) -> None:
     There each gate had matrices of its own: (inputs, units) by Glorot and Bengio's rule, and an
     orthogonal (units, units) times 1.1. Today's Keras draws one matrix for all four gates of an
     LSTM, so that the rule sees four times the outputs, and an orthogonal one whose part for a
-    gate is half as long. Biases are the same: 1 for the forget gate, else 0.
+    gate is half as long. Biases are the same: 1 for the forget gate, else 0. That is Keras 1 with
+    its `consume_less` left as it was, which the tutorial does.
 
     Args:
         model: a built Keras model; its layers SimpleRNN, LSTM and GRU are changed in place.
         how: `keras_1`, or `keras_3`, which leaves what Keras has drawn.
+
+    Raises:
+        ValueError: the model's own layers have no recurrent one among them.
     """
     import keras
 
     if how != "keras_1":
         return
     recurrent = (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU)
-    for layer in model.layers:
-        if isinstance(layer, recurrent):
-            kernel, between, *biases = layer.get_weights()
-            gates = range(kernel.shape[1] // layer.units)
-            # An initializer draws the same again when it is asked twice: one for each gate.
-            inputs = [_drawn(keras.initializers.GlorotUniform(), kernel, layer) for _ in gates]
-            steps = [_drawn(keras.initializers.Orthogonal(GAIN), between, layer) for _ in gates]
-            layer.set_weights([np.hstack(inputs), np.hstack(steps), *biases])
+    found = [layer for layer in model.layers if isinstance(layer, recurrent)]
+    if not found:
+        raise ValueError(f"{model.name}: found no recurrent layer, expected one or more.")
+    for layer in found:
+        kernel, between, *biases = layer.get_weights()
+        gates = range(kernel.shape[1] // layer.units)
+        # An initializer draws the same again when it is asked twice: one for each gate.
+        inputs = [_drawn(keras.initializers.GlorotUniform(), kernel, layer) for _ in gates]
+        steps = [_drawn(keras.initializers.Orthogonal(GAIN), between, layer) for _ in gates]
+        layer.set_weights([np.hstack(inputs), np.hstack(steps), *biases])
 
 
 def _drawn(initializer: Any, matrix: np.ndarray, layer: Any) -> np.ndarray:
