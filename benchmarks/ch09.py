@@ -12,7 +12,7 @@ PICTURES = 5_120
 # Every shape of network that an experiment trains; the others differ in when they stop.
 SENTENCE_NETWORKS = ("rand", "rand_unbounded", "static", "nonstatic", "kim")
 AUTOENCODERS = ("autoencoder", "autoencoder_adam")
-LABELLED = 1_000
+LABELLED, STEPS = 1_000, 400
 
 
 def sentence_network(kind: str) -> Row:
@@ -58,7 +58,7 @@ def few_labels() -> Row:
 
     settings = settings_of("ch09", "pretraining")
     generator = np.random.default_rng(1)
-    rows = settings["steps"] * settings["step_size"]
+    rows = STEPS * settings["step_size"]
     known = generator.random((LABELLED, networks.PIXELS), dtype=np.float32)
     drawn = generator.integers(0, LABELLED, rows)
     x, y = known[drawn], generator.integers(0, 10, LABELLED)[drawn]

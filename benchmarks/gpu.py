@@ -7,6 +7,7 @@ measured and those of the CPU are.
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -110,12 +111,16 @@ NETWORKS: dict[str, Callable[[], Prepared]] = {
 }
 
 
-def rates() -> dict[str, Any]:
-    """Rows a second of each network in this process, the median epoch, and the device's name."""
+def rates(threads: int) -> dict[str, Any]:
+    """Rows a second of each network in this process, the median epoch, and the device's name.
+
+    Args:
+        threads: of the CPU.
+    """
     from kerasbook import models
     from kerasbook.training import fit
 
-    models.set_up_keras(len(os.sched_getaffinity(0)), gpu=1)
+    models.set_up_keras(threads, gpu=1)
     told: dict[str, Any] = {"device": models.device_name()}
     for name, prepare in NETWORKS.items():
         model, x, y, batch = prepare()
@@ -133,25 +138,30 @@ def rates() -> dict[str, Any]:
 
 
 def _in_a_process(environment: dict[str, str]) -> dict[str, Any]:
+    # What another benchmark held this process to is not for its children.
+    kept = {name: told for name, told in os.environ.items() if name not in ("NPROC", "XLA_FLAGS")}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.gpu"],
-        cwd=ROOT, env=os.environ | environment, check=True, capture_output=True, text=True,
+        cwd=ROOT, env=kept | environment, check=True, capture_output=True, text=True,
     )  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def gpu() -> list[Row]:
     """Rows a second on the CPU and on the GPU, and how many times as many the GPU takes."""
-    here = bool(devices.visible())
+    # NVML's Python library is not installed everywhere; the driver's own command is.
+    here = bool(devices.visible() or shutil.which("nvidia-smi"))
     sides: dict[str, list[dict[str, Any]]] = {"cpu": [], "gpu": []}
     for _ in range(PAIRS if here else 1):
         sides["cpu"].append(_in_a_process(NO_GPU))
         if here:
             sides["gpu"].append(_in_a_process({}))
     used = {one["device"] for one in sides["gpu"]}
-    why = "" if here else "found no GPU that NVML knows"
-    if used == {"cpu"}:
+    why = "" if here else "found no GPU of NVIDIA"
+    if "cpu" in used:
         why = "found a GPU, but Keras's backend does not use it; install envs/gpu.lock"
+    elif used:
+        print(f"On {', '.join(sorted(used))}:")
     rows = []
     for name in NETWORKS:
         on_cpu = [one[name] for one in sides["cpu"]]
@@ -167,4 +177,4 @@ def gpu() -> list[Row]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(rates()))
+    print(json.dumps(rates(len(os.sched_getaffinity(0)))))

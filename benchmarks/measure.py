@@ -98,6 +98,9 @@ def generation(
 ) -> list[Row]:
     """How many times as fast as one `predict` per character a model writes, and its first call.
 
+    The slow side writes one text, as the tutorial does; the fast side all of a sample's texts at
+    once, as the chapters do, and each of their characters counts.
+
     Args:
         model: of characters; takes ids (k, window).
         ids: (n,), a text to begin with, longer than the window.

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -192,3 +193,30 @@ def test_turns_lie_apart() -> None:
     belief = np.full(40, 0.5)
     belief[10:12], belief[30:] = 0.9, 0.1
     assert figures.turns(belief, most=2, apart=8) == [10, 30]
+
+
+# --------------------------------------------------------------------------- how it begins
+
+
+class Drawn(Exception):
+    """Stops a training when its initial weights are drawn."""
+
+
+@pytest.mark.parametrize("how", ["keras_1", "keras_3"])
+@pytest.mark.parametrize("task", ["sentiment", "characters"])
+def test_a_training_draws_its_initial_weights_as_it_is_told(monkeypatch, task, how) -> None:
+    def draw(model, told):
+        assert [one for one in model.layers if hasattr(one, "cell")]
+        raise Drawn(told)
+
+    monkeypatch.setattr(train.keras_1, "draw_initial_weights", draw)
+    asked = sentiment(rows=None) | {"recurrent_activation": "sigmoid", "windows": 8}
+    step = SimpleNamespace(seed=1, threads=1, gpu=0, settings=asked | {"initial_weights": how})
+    ids, alphabet = characters.encode(TEXT)
+    rows = np.zeros((4, 6), np.uint16)
+    data = {
+        "x_train": rows, "x_test": rows, "y_train": np.zeros(4), "y_test": np.zeros(4),
+        "vocabulary": np.frombuffer(b"a\nb", np.uint8), "ids": ids, "alphabet": alphabet,
+    }  # fmt: skip
+    with pytest.raises(Drawn, match=how):
+        train.TASKS[task](None, None, step, data)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chapters.ch11_lstm_text import networks, sampling
+from chapters.ch11_lstm_text import networks, sampling, train
 from chapters.ch11_lstm_text.character_network import CharacterNetwork
 from kerasbook import models
 from kerasbook.characters import encode, one_hot_layer, window_starts, windows
@@ -253,3 +253,21 @@ def test_known_words():
     assert sampling.known_words("xro rose is a ros", known) == pytest.approx(2 / 3)
     assert sampling.known_words("is  rose is", known) == 1
     assert np.isnan(sampling.known_words("rose", known))
+
+
+class Drawn(Exception):
+    """Stops a training when its initial weights are drawn."""
+
+
+@pytest.mark.parametrize("how", ["keras_1", "keras_3"])
+def test_a_training_draws_its_initial_weights_as_it_is_told(keras, monkeypatch, text, how):
+    def draw(model, told):
+        assert [one for one in model.layers if hasattr(one, "cell")]
+        raise Drawn(told)
+
+    monkeypatch.setattr(train.keras_1, "draw_initial_weights", draw)
+    settings = {"first_characters": None, "window": WINDOW, "units": UNITS, "gates": "sigmoid",
+                "initial_weights": how}  # fmt: skip
+    data = dict(zip(("characters", "alphabet"), text))
+    with pytest.raises(Drawn, match=how):
+        train.fit_characters(settings, data, 1, None, None)

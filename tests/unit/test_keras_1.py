@@ -80,3 +80,9 @@ def test_todays_first_weights_are_those_that_keras_drew(keras) -> None:
     keras_1.draw_initial_weights(model, "keras_3")
     for found, kept in zip(model.get_weights(), before):
         np.testing.assert_array_equal(found, kept)
+
+
+def test_a_model_without_a_recurrent_layer_is_no_matter_for_it(keras) -> None:
+    plain = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="found no recurrent layer"):
+        keras_1.draw_initial_weights(plain, "keras_1")

@@ -2,8 +2,9 @@
 
 Two habits can change a number that is printed for a SimpleRNN or an LSTM: how fast a gate opens
 with its sum, and how the layer's weights are drawn. (A GRU also had another order of steps, as
-Keras's `reset_after=False` still has it; no number of one is printed.) Read in Keras 1.2: `backend/theano_backend.py` (`hard_sigmoid`),
-`initializations.py` (`orthogonal`, `glorot_uniform`) and `layers/recurrent.py`.
+Keras's `reset_after=False` still has it; no number of one is printed.) Read in Keras 1.2:
+`backend/theano_backend.py` (`hard_sigmoid`), `initializations.py` (`orthogonal`,
+`glorot_uniform`) and `layers/recurrent.py`.
 """
 
 from collections.abc import Sequence
