@@ -111,19 +111,6 @@ def written_by(keras, sampling: str) -> tuple[writing.Writing, np.ndarray]:
     return one, alphabet
 
 
-def test_a_network_with_the_gates_of_keras_1_says_the_same_with_todays(keras) -> None:
-    asked = {"units": 8, "recurrent_activation": "hard_sigmoid_keras_1"}
-    keras.utils.set_random_seed(3)
-    model = networks.character_network(asked, 10, 5)
-    model.set_weights([3 * one for one in model.get_weights()])
-    ids = np.random.default_rng(1).integers(0, 5, (40, 10)).astype(np.int32)
-    today = networks.with_todays_gates(model, asked, 10, 5)
-    assert today.layers[-2].get_config()["recurrent_activation"] == "hard_sigmoid"
-    np.testing.assert_allclose(
-        today.predict(ids, verbose=0), model.predict(ids, verbose=0), atol=1e-6
-    )
-
-
 def test_both_samplers_write_the_same_text_from_the_same_draws(keras) -> None:
     printed, alphabet = written_by(keras, "as_printed")
     repaired, _ = written_by(keras, "log_space")

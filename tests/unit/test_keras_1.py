@@ -32,8 +32,12 @@ def test_a_model_with_gates_of_keras_1_says_the_same_with_todays(keras, tmp_path
     model.set_weights([3 * one for one in model.get_weights()])
     given = np.random.default_rng(1).normal(size=(40, STEPS, INPUTS)).astype(np.float32)
     said = model.predict(given, verbose=0)
-    today = a_model(keras, "LSTM", seed=2, recurrent_activation="hard_sigmoid")
-    assert keras_1.with_todays_gates(model, today) is today
+
+    def build(name):
+        return a_model(keras, "LSTM", seed=2, recurrent_activation=name)
+
+    assert keras_1.model_of_today(model, "hard_sigmoid", build) is model
+    today = keras_1.model_of_today(model, keras_1.GATES, build)
     np.testing.assert_allclose(today.predict(given, verbose=0), said, atol=1e-5)
     # It loads without a word about gates, and the comparison can tell.
     today.save(tmp_path / "model.keras")

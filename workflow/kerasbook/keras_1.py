@@ -7,7 +7,7 @@ Keras's `reset_after=False` still has it; no number of one is printed.) Read in 
 `glorot_uniform`) and `layers/recurrent.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -101,18 +101,22 @@ def for_todays_gates(weights: Sequence[np.ndarray], units: int) -> list[np.ndarr
     return enlarged
 
 
-def with_todays_gates(model: Any, same: Any) -> Any:
-    """A model with gates of Keras 1, as one with gates that Keras has and so can load again.
+def model_of_today(model: Any, gates: str, build: Callable[[str], Any]) -> Any:
+    """A trained model whose gates Keras can load again: itself, if they are not Keras 1's.
 
     Args:
-        model: Keras model, its LSTM layers with gates of Keras 1.
-        same: the same network, built with `hard_sigmoid`; its weights are replaced.
+        model: Keras model, its LSTM layers with these gates.
+        gates: see `gates_of`.
+        build: from a name of gates to the same network, new.
 
     Returns:
-        `same`, which says what `model` says.
+        A model that says what `model` says; a new one is not compiled.
     """
+    if gates != GATES:
+        return model
     import keras
 
+    same = build("hard_sigmoid")
     same.set_weights(model.get_weights())
     for layer in same.layers:
         if isinstance(layer, keras.layers.LSTM):

@@ -50,14 +50,6 @@ def character_network(settings: Mapping[str, Any], window: int, symbols: int) ->
     )
 
 
-def with_todays_gates(model: Any, settings: Mapping[str, Any], window: int, symbols: int) -> Any:
-    """The same character network, with gates that Keras has and so can load again."""
-    if settings["recurrent_activation"] != keras_1.GATES:
-        return model
-    todays = {**settings, "recurrent_activation": "hard_sigmoid"}
-    return keras_1.with_todays_gates(model, character_network(todays, window, symbols))
-
-
 def beginnings(row: np.ndarray) -> np.ndarray:
     """The first word of a row, its first two, ... each padded in front to the row's length.
 

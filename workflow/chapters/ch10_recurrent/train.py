@@ -136,7 +136,12 @@ def train_characters(snakemake: Any, run: Run, step: steps.Step, data: Mapping) 
     ids, alphabet = data["ids"], data["alphabet"]
     starts = characters.window_starts(len(ids), WINDOW, STEP)[: settings["windows"]]
     keras.utils.set_random_seed(step.seed)
-    model = networks.character_network(settings, WINDOW, len(alphabet))
+
+    def build(gates: str) -> Any:
+        told = {**settings, "recurrent_activation": gates}
+        return networks.character_network(told, WINDOW, len(alphabet))
+
+    model = build(settings["recurrent_activation"])
     keras_1.draw_initial_weights(model, settings["initial_weights"])
     model.compile(
         loss="sparse_categorical_crossentropy", optimizer=models.optimizer(settings["optimizer"])
@@ -172,7 +177,7 @@ def train_characters(snakemake: Any, run: Run, step: steps.Step, data: Mapping) 
         "least_probability": np.array(written.least),
     }
     example = characters.windows(ids, WINDOW)[:2].astype(np.int32)
-    model = networks.with_todays_gates(model, settings, WINDOW, len(alphabet))
+    model = keras_1.model_of_today(model, settings["recurrent_activation"], build)
     save_keras_run(snakemake, run, step, model, progress, answers, example, **more)
     for epoch in range(epochs):
         file = Path(snakemake.output.model) / "samples" / f"epoch_{epoch + 1:02d}.txt"

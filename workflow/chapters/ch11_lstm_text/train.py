@@ -35,10 +35,10 @@ def new_model(build: Build, settings: dict[str, Any]) -> Any:
 
 def model_of_today(build: Build, settings: dict[str, Any], trained: Any) -> Any:
     """A network that says what the trained one says, with gates that Keras can load again."""
-    if settings["gates"] != keras_1.GATES:
-        return trained
-    same = build({**settings, "gates": "hard_sigmoid"})
-    return _compiled(keras_1.with_todays_gates(trained, same), settings)
+    same = keras_1.model_of_today(
+        trained, settings["gates"], lambda gates: build({**settings, "gates": gates})
+    )
+    return same if same is trained else _compiled(same, settings)
 
 
 def _compiled(model: Any, settings: dict[str, Any]) -> Any:
