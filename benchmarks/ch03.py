@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.measure import Row, settings_of, throughput
+from benchmarks.measure import Row, Training, settings_of, throughput
 from chapters.ch03_keras_basics import networks, rows
 from kerasbook import models
 
@@ -26,11 +26,9 @@ def ch03() -> list[Row]:
     plain.add(keras.layers.Activation("softmax"))
     plain.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
 
-    logreg = throughput("ch03_throughput", model, plain, x, y, BATCH)
+    logreg = throughput("ch03_throughput", Training(model, x, y, BATCH), plain)
     exercise = settings_of("ch03", "exercise")
     ours, same = (networks.build(exercise, FEATURES, CLASSES) for _ in range(2))
-    some, batch = slice(12_800), exercise["batch_size"]
-    return [
-        logreg,
-        throughput("ch03_exercise_throughput", ours, same, x[some], y[some], batch),
-    ]
+    some = slice(12_800)
+    training = Training(ours, x[some], y[some], exercise["batch_size"])
+    return [logreg, throughput("ch03_exercise_throughput", training, same)]

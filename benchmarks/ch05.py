@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.measure import Row, settings_of, throughput
+from benchmarks.measure import Row, Training, settings_of, throughput
 from chapters.ch05_convolutions import networks
 from kerasbook import models
 
@@ -18,6 +18,8 @@ def ch05() -> list[Row]:
     rows = []
     for name in ("network", "dropout"):
         settings = settings_of("ch05", name)
-        each = (networks.compiled(settings["layers"], settings["optimizer"]) for _ in range(2))
-        rows.append(throughput(f"ch05_{name}_throughput", *each, x, y, settings["batch_size"]))
+        layers, optimizer = settings["layers"], settings["optimizer"]
+        ours, plain = (networks.compiled(layers, optimizer) for _ in range(2))
+        training = Training(ours, x, y, settings["batch_size"])
+        rows.append(throughput(f"ch05_{name}_throughput", training, plain))
     return rows

@@ -4,13 +4,20 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Row, paired_ratio, settings_of, throughput
+from benchmarks.measure import Row, Training, paired_ratio, settings_of, throughput
 from chapters.ch08_deep_networks import fine_tuning, networks
 from kerasbook import models
 
 PICTURES, DIGITS = 96, 640
 # Batches of an epoch of the printed head, whose batches are larger than there are pictures.
 BATCHES = 5
+
+
+def labelled_pictures() -> tuple[np.ndarray, np.ndarray]:
+    """Noise of 224 x 224 pixels, and two classes, one-hot."""
+    generator = np.random.default_rng(0)
+    pictures = generator.integers(0, 256, (PICTURES, 224, 224, 3), dtype=np.uint8)
+    return pictures, np.eye(2, dtype=np.float32)[np.arange(PICTURES) % 2]
 
 
 def tuned(experiment: str) -> fine_tuning.FineTuned:
@@ -51,7 +58,7 @@ def features_once(pictures: np.ndarray, y: np.ndarray) -> list[Row]:
     recomputed = paired_ratio(lambda: epoch(whole, prepared), lambda: epoch(model, cached))
     return [
         Row("ch08_features_once_speedup", recomputed, "ratio", ">= 2"),
-        throughput("ch08_two_stage_throughput", model, model, cached, y, batch),
+        throughput("ch08_two_stage_throughput", Training(model, cached, y, batch), model),
     ]
 
 
@@ -65,31 +72,27 @@ def printed_head(pictures: np.ndarray, y: np.ndarray) -> Row:
     compiled(model, own), compiled(plain, same, "categorical_crossentropy")
     batch = own.settings["batch_size"]
     rows = np.resize(np.arange(len(cached)), BATCHES * batch)
-    name = "ch08_printed_head_throughput"
-    return throughput(name, model, plain, cached[rows], y[rows], batch)
+    training = Training(model, cached[rows], y[rows], batch)
+    return throughput("ch08_printed_head_throughput", training, plain)
 
 
-def from_scratch(pictures: np.ndarray, y: np.ndarray) -> Row:
-    """All of a network from bytes of pixels, over plain Keras on ready floats."""
+def whole_network() -> Training:
+    """All of MobileNet, from bytes of pixels."""
+    own = tuned("ft_scratch")
+    model = compiled(own.trainable_from(None)[1], own)
+    return Training(model, *labelled_pictures(), own.settings["batch_size"])
+
+
+def from_scratch() -> Row:
+    """That network, over plain Keras on ready floats."""
     import keras
 
-    from kerasbook.training import fit
-
-    own, same = tuned("ft_scratch"), tuned("ft_scratch")
-    model = compiled(own.trainable_from(None)[1], own)
+    same = tuned("ft_scratch")
     same.trainable_from(None)
     plain = compiled(keras.Model(same.base.inputs[0], same.outputs), same)
-    prepared = networks.prepared(pictures, own.family)
-    batch = own.settings["batch_size"]
-
-    def ours() -> None:
-        fit(model, (pictures, y), epochs=1, batch_size=batch, seed=1)
-
-    def with_keras() -> None:
-        plain.fit(prepared, y, batch_size=batch, epochs=1, verbose=0)
-
-    ours(), with_keras()
-    return Row("ch08_scratch_throughput", paired_ratio(with_keras, ours), "ratio", ">= 0.9")
+    ours = whole_network()
+    prepared = networks.prepared(ours.x, same.family)
+    return throughput("ch08_scratch_throughput", ours, plain, prepared)
 
 
 def miniature() -> Row:
@@ -107,18 +110,17 @@ def miniature() -> Row:
         optimizer = models.optimizer(settings["optimizer"])
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         each.append(model)
-    return throughput("ch08_miniature_throughput", *each, x, y, settings["batch_size"])
+    training = Training(each[0], x, y, settings["batch_size"])
+    return throughput("ch08_miniature_throughput", training, each[1])
 
 
 def ch08() -> list[Row]:
     """An epoch of the head, of the last block, of all of MobileNet, and of the miniature."""
     models.set_up_keras(1)
-    generator = np.random.default_rng(0)
-    pictures = generator.integers(0, 256, (PICTURES, 224, 224, 3), dtype=np.uint8)
-    y = np.eye(2, dtype=np.float32)[np.arange(PICTURES) % 2]
+    pictures, y = labelled_pictures()
     return [
         *features_once(pictures, y),
         printed_head(pictures, y),
-        from_scratch(pictures, y),
+        from_scratch(),
         miniature(),
     ]

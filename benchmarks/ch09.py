@@ -1,10 +1,8 @@
 """What chapter 4.9 promises about speed: training against plain Keras on ready arrays."""
 
-from typing import Any
-
 import numpy as np
 
-from benchmarks.measure import Row, paired_ratio, settings_of, throughput
+from benchmarks.measure import Row, Training, paired_ratio, settings_of, throughput
 
 # The printed sizes (lines 2775 to 2784), and a tenth of the sentences.
 WORDS, LENGTH, SENTENCES = 18_765, 56, 960
@@ -15,27 +13,31 @@ AUTOENCODERS = ("autoencoder", "autoencoder_adam")
 LABELLED, STEPS = 1_000, 400
 
 
-def sentence_network(kind: str) -> Row:
-    """A network of sentences: rows a second, ours over plain Keras."""
+def sentences(kind: str) -> Training:
+    """A network of sentences."""
     from chapters.ch09_unsupervised import networks
-    from kerasbook import models
 
     settings = settings_of("ch09", f"sentence_cnn_{kind}")
     generator = np.random.default_rng(1)
     vectors = None
     if settings["vectors"] != "random":
         vectors = generator.normal(size=(WORDS, settings["embedding_dim"])).astype(np.float32)
-    told: dict[str, Any] = {"loss": networks.loss_of(settings), "metrics": ["accuracy"]}
-    ours, plain = (networks.sentence_cnn(settings, LENGTH, WORDS, vectors) for _ in range(2))
-    networks.compiled(ours, settings, **told)
-    # Keras's own loss: the one of Keras 1 is a part of what is compared.
-    plain.compile(
-        models.optimizer(settings["optimizer"]), **{**told, "loss": "binary_crossentropy"}
-    )
+    model = networks.sentence_cnn(settings, LENGTH, WORDS, vectors)
+    networks.compiled(model, settings, loss=networks.loss_of(settings), metrics=["accuracy"])
     x = generator.integers(0, WORDS, (SENTENCES, LENGTH)).astype(np.int32)
-    y = generator.integers(0, 2, SENTENCES)
-    name = f"ch09_sentence_cnn_{kind}_throughput"
-    return throughput(name, ours, plain, x, y, settings["batch_size"])
+    return Training(model, x, generator.integers(0, 2, SENTENCES), settings["batch_size"])
+
+
+def sentence_network(kind: str) -> Row:
+    """A network of sentences: rows a second, ours over plain Keras."""
+    from kerasbook import models
+
+    settings = settings_of("ch09", f"sentence_cnn_{kind}")
+    plain = sentences(kind).model
+    # With Keras's own loss: the one of Keras 1 is a part of what is compared.
+    optimizer = models.optimizer(settings["optimizer"])
+    plain.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
+    return throughput(f"ch09_sentence_cnn_{kind}_throughput", sentences(kind), plain)
 
 
 def autoencoder(experiment: str) -> Row:
@@ -48,7 +50,8 @@ def autoencoder(experiment: str) -> Row:
     networks.compiled(ours, settings, loss="binary_crossentropy")
     plain.compile(models.optimizer(settings["optimizer"]), loss="binary_crossentropy")
     x = np.random.default_rng(1).random((PICTURES, networks.PIXELS), dtype=np.float32)
-    return throughput(f"ch09_{experiment}_throughput", ours, plain, x, x, settings["batch_size"])
+    training = Training(ours, x, x, settings["batch_size"])
+    return throughput(f"ch09_{experiment}_throughput", training, plain)
 
 
 def few_labels() -> Row:

@@ -75,22 +75,48 @@ def settings_of(chapter: str, experiment: str) -> dict[str, Any]:
     return load_chapter(chapter, "book", folder).experiments[experiment].settings()
 
 
-def throughput(name: str, ours: Any, plain: Any, x: Any, y: Any, batch_size: int) -> Row:
-    """Rows a second of a model trained as the chapters do, over Keras's own `fit` of another.
+class Training(NamedTuple):
+    """A compiled Keras model, and what it learns in an epoch.
 
-    Both are compiled Keras models of one shape; they learn an epoch of the same arrays in turn.
+    `y` is None where `x` is a data set of batches, such as `kerasbook.characters.batches` makes.
     """
-    from kerasbook.training import fit
 
-    def as_chapters_do() -> None:
-        fit(ours, (x, y), None, 1, batch_size, lambda values, epoch: None, seed=1)
+    model: Any
+    x: Any
+    y: Any
+    batch_size: int
+
+    @property
+    def rows(self) -> int:
+        """Of an epoch."""
+        return self.x.windows if self.y is None else len(self.x)
+
+    def epoch(self) -> None:
+        """Learn for an epoch as the chapters do."""
+        from kerasbook.training import fit
+
+        told = {"epochs": 1, "send": lambda values, epoch: None, "seed": 1}
+        if self.y is None:
+            fit(self.model, self.x, rows=self.rows, **told)
+        else:
+            fit(self.model, (self.x, self.y), batch_size=self.batch_size, **told)
+
+
+def throughput(name: str, ours: Training, plain: Any, x: Any = None, y: Any = None) -> Row:
+    """Rows a second of a training as the chapters do it, over Keras's own `fit` in turn with it.
+
+    Args:
+        plain: a compiled Keras model of the same shape.
+        x, y: the arrays that it learns from; those of `ours` if None.
+    """
+    x, y = (ours.x if x is None else x), (ours.y if y is None else y)
 
     def with_keras() -> None:
-        plain.fit(x, y, batch_size=batch_size, epochs=1, verbose=0)
+        plain.fit(x, y, batch_size=ours.batch_size, epochs=1, verbose=0)
 
-    as_chapters_do()  # the first call builds the graph
+    ours.epoch()  # the first call builds the graph
     with_keras()
-    return Row(name, paired_ratio(with_keras, as_chapters_do), "ratio", ">= 0.9")
+    return Row(name, paired_ratio(with_keras, ours.epoch), "ratio", ">= 0.9")
 
 
 def generation(
