@@ -25,7 +25,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 
 PAGES := tests/pages/node_modules
 
-.PHONY: run book compare snapshot trace crate test smoke-run others test-slurm slurm-cancel lint unit tools pages browser bench determinism ui tracking-server schemas locks clean
+.PHONY: run book compare snapshot trace crate test smoke-run others on-slurm test-slurm slurm-cancel lint unit tools packages pages browser bench determinism ui tracking-server schemas locks clean
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
@@ -97,29 +97,36 @@ unit: $(VENV)/test.stamp $(CRATE)/crate.stamp
 $(PAGES)/.package-lock.json: tests/pages/package-lock.json
 	@if command -v npm >/dev/null; then npm --prefix tests/pages ci --silent || echo "npm failed: the pages are not checked in a browser."; fi
 
-# Installs nothing but where KERASBOOK_INSTALL_BROWSER asks for it. Not beside the tests of SLURM,
-# which install packages too.
+# Installs nothing but where KERASBOOK_INSTALL_BROWSER asks for it.
 browser:
 	@tests/pages/install-browser
 
-SLOW = KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest -rs --durations=25 tests/reliability tests/workflow tests/slurm
+# And nothing but where KERASBOOK_INSTALL_SLURM does; after the other, since apt-get admits one at
+# a time.
+packages: $(VENV)/test.stamp browser
+	@PYTHONPATH=workflow $(BIN)/python -m tests.packages
 
-# Unit tests one a core. Of the others two at a time, since they run Snakemake, which uses two
-# cores while jobs run, but not while it plans or waits.
+SLOW = KERASBOOK_CRATE_PYTHON=$(CRATE)/bin/python $(BIN)/python -m pytest -rs --durations=25
+
+# Unit tests one a core. Of the others three at a time, since they run Snakemake, which uses two
+# cores while jobs run, but not while it plans or waits, and SLURM waits most of the time.
 test: $(VENV)/test.stamp
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory --jobs=2 unit tools
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 smoke-run others
+	@$(MAKE) --no-print-directory --keep-going --jobs=3 smoke-run others on-slurm
 
-# What the tests of the pages use; it comes from elsewhere and takes little of a core.
-tools: $(PAGES)/.package-lock.json browser
+# What these tests use; it comes from elsewhere and takes little of a core.
+tools: $(PAGES)/.package-lock.json packages
 
 smoke-run:
-	$(SLOW) -m smoke_run
+	$(SLOW) tests/workflow -m smoke_run
 
-# What it says comes when it ends, so that the two are told apart.
+# What these say comes when they end, so that the three are told apart.
 others:
-	@$(SLOW) -m "not smoke_run" > $(VENV)/others.log 2>&1; status=$$?; cat $(VENV)/others.log; exit $$status
+	@$(SLOW) tests/reliability tests/workflow -m "not smoke_run" > $(VENV)/$@.log 2>&1; status=$$?; cat $(VENV)/$@.log; exit $$status
+
+on-slurm:
+	@$(SLOW) tests/slurm > $(VENV)/$@.log 2>&1; status=$$?; cat $(VENV)/$@.log; exit $$status
 
 # Says why where it can't: without root or apt-get, or where there is a SLURM already.
 test-slurm: $(VENV)/test.stamp

@@ -71,6 +71,12 @@ def watch():
 builtins.__import__ = timed(builtins.__import__, "imports")
 importlib.import_module = timed(importlib.import_module, "imports")
 
+def forked():
+    """A job that is forked begins here, and has what was imported before for nothing."""
+    global born
+    born = time.time()
+    told.update(imports=0.0, tracking=0.0)
+
 def tell():
     job = getattr(sys.modules["__main__"], "snakemake", None)
     if job is not None:
@@ -78,6 +84,7 @@ def tell():
         with open(os.path.join(os.environ["KERASBOOK_PROBE"], f"{os.getpid()}.json"), "w") as file:
             json.dump(told, file)
 
+os.register_at_fork(after_in_child=forked)
 atexit.register(tell)
 '''
 

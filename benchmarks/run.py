@@ -86,6 +86,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "dry_run": dry_run,
     "book_memory": book_memory,
     "sweep": lambda: importlib.import_module("benchmarks.sweep").sweep(),
+    "forks": lambda: importlib.import_module("benchmarks.forks").forks(),
     "cost": lambda: importlib.import_module("benchmarks.cost").cost(),
     "bundled": bundled,
 }

@@ -30,7 +30,7 @@ def tell():
     job = getattr(sys.modules["__main__"], "snakemake", None)
     wildcards = dict(job.wildcards.items()) if job is not None else {}
     told = {"script": name, "heavy": heavy, "rule": getattr(job, "rule", None), **wildcards}
-    if job is not None and job.rule.endswith("_train"):
+    if job is not None and job.rule.endswith(("_train", "_evaluate")):
         parts = ("input", "output", "params")
         told["job"] = {"rule": job.rule, "wildcards": wildcards, "threads": job.threads,
                        "log": list(job.log), **{one: plain(getattr(job, one)) for one in parts}}

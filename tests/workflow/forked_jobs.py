@@ -41,7 +41,8 @@ def do(told):
             shutil.rmtree(path)
         path.unlink(missing_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
-    module = importlib.import_module(f"chapters.{told['wildcards']['chapter']}.train")
+    script = told["rule"].split("_", 1)[1]
+    module = importlib.import_module(f"chapters.{told['wildcards']['chapter']}.{script}")
     try:
         steps.run(module.main, Job(told))
     except SystemExit as error:

@@ -13,16 +13,17 @@ import pytest
 pytestmark = pytest.mark.slow
 
 SLUG = "ch07_mnist_convnets"
+SERVER = "kerasbook.fork_server"
 EPOCHS = 25
 
 
 @pytest.fixture(scope="module")
 def long(copy_of_the_project):
-    """A copy in which three experiments take many epochs."""
+    """A copy in which four experiments take many epochs."""
     project = copy_of_the_project("long")
     path = project.folder / "config/chapters/ch07.yaml"
     text = path.read_text(encoding="utf-8")
-    for name in ("conv", "conv_negatives", "conv_dense"):
+    for name in ("conv", "conv_corrected", "conv_negatives", "conv_dense"):
         text = text.replace(f"  {name}:\n", f"  {name}:\n    epochs: {EPOCHS}\n", 1)
     path.write_text(text, encoding="utf-8")
     return project
@@ -32,8 +33,10 @@ def target(experiment: str) -> str:
     return f"results/smoke/{SLUG}/{experiment}/seed1/train.json"
 
 
-def snakemake_on(experiment: str) -> list[str]:
-    return ["-c2", "--configfile", "config/smoke.yaml", "--", target(experiment)]
+def snakemake_on(experiment: str, forked: bool = True) -> list[str]:
+    """The command, its jobs forked from a process that has their imports done, or started."""
+    how = ["--config", f"fork_jobs={int(forked)}"]
+    return ["-c2", "--configfile", "config/smoke.yaml", *how, "--", target(experiment)]
 
 
 def wait_for_epoch(project, experiment: str, process, number: int = 2) -> None:
@@ -45,10 +48,15 @@ def wait_for_epoch(project, experiment: str, process, number: int = 2) -> None:
         time.sleep(0.05)
 
 
-def script_of(process) -> psutil.Process:
+def script_of(process, forked: bool = True) -> psutil.Process:
     """The process that trains, somewhere below Snakemake."""
-    below = psutil.Process(process.pid).children(recursive=True)
-    [found] = [one for one in below if one.cmdline() and one.cmdline()[-1].endswith(".train.py")]
+
+    def trains(one) -> bool:
+        if forked:
+            return all(SERVER in each.cmdline() for each in (one, one.parent()))
+        return one.cmdline() != [] and one.cmdline()[-1].endswith(".train.py")
+
+    [found] = filter(trains, psutil.Process(process.pid).children(recursive=True))
     return found
 
 
@@ -94,11 +102,13 @@ def check_completed(project, experiment: str) -> None:
     assert project.runs(f"smoke/{SLUG}", "attributes.status = 'RUNNING'") == []
 
 
-def test_a_job_killed_by_the_system_is_closed_and_done_again(long):
-    process = long.start(*snakemake_on("conv"))
+@pytest.mark.parametrize(("forked", "experiment"), [(True, "conv"), (False, "conv_corrected")])
+def test_a_job_killed_by_the_system_is_closed_and_done_again(long, forked, experiment):
+    command = snakemake_on(experiment, forked)
+    process = long.start(*command)
     try:
-        wait_for_epoch(long, "conv", process)
-        script_of(process).kill()
+        wait_for_epoch(long, experiment, process)
+        script_of(process, forked).kill()
         output, _ = process.communicate(timeout=60)
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -106,9 +116,9 @@ def test_a_job_killed_by_the_system_is_closed_and_done_again(long):
     assert process.returncode == 1
     assert "ch07_train" in output
     assert re.search(r"MLflow run \w{32}: .*KILLED", output)
-    check_closed(long, "conv")
-    long.succeed(*snakemake_on("conv"))
-    check_completed(long, "conv")
+    check_closed(long, experiment)
+    long.succeed(*command)
+    check_completed(long, experiment)
 
 
 def test_control_c_closes_the_runs_and_the_next_snakemake_completes_them(long):
@@ -131,9 +141,11 @@ def test_after_kill_9_of_snakemake_the_job_ends_and_the_next_snakemake_goes_on(l
     process = long.start(*snakemake_on("conv_dense"))
     wait_for_epoch(long, "conv_dense", process)
     script = script_of(process)
+    server = script.parent()
     process.kill()
     process.wait()
     script.wait(timeout=30)  # nobody killed it: it saw that its Snakemake was gone
+    server.wait(timeout=30)
     check_left(long, "conv_dense")
     assert list((long.folder / ".snakemake/locks").iterdir()) != []
     output = long.succeed(*snakemake_on("conv_dense"))

@@ -75,6 +75,11 @@ class Trainer:
         """Waits for the job that was started last."""
         return os.waitstatus_to_exitcode(int(self.process.stdout.readline()))
 
+    def do(self, job) -> int:
+        """Do a job to its end: its exit status."""
+        self.start(job)
+        return self.status()
+
 
 @dataclass
 class Story:
@@ -114,8 +119,7 @@ def suffer(trainer: Trainer, project, job, draws: random.Random) -> Story:
     folder = project.folder / Path(hunted["output"]["record"]).parent
     story = Story(project.folder / Path(calm["output"]["record"]).parent, folder)
     began = time.monotonic()
-    trainer.start(calm)
-    story.statuses.append(trainer.status())
+    story.statuses.append(trainer.do(calm))
     length = time.monotonic() - began
     log = project.folder / hunted["log"][0]
     turn = draws.randrange(len(SIGNALS))
@@ -138,8 +142,7 @@ def suffer(trainer: Trainer, project, job, draws: random.Random) -> Story:
         if story.statuses[-1] != 0:  # else it was done before, and begins anew
             story.kills.append(how)
         story.attempts.append((checkpoints_in(folder), log.read_text() if log.exists() else ""))
-    trainer.start(hunted)
-    story.statuses.append(trainer.status())
+    story.statuses.append(trainer.do(hunted))
     story.attempts.append(({}, log.read_text()))
     story.left = [one.name for one in folder.iterdir()]
     story.run_id = json.loads((folder / "train.json").read_text())["run_id"]
@@ -152,7 +155,7 @@ def stories(smoke, copy_of_the_project, tmp_path_factory):
     jobs = {}
     for one in smoke.imports:
         key = (one.get("chapter"), one.get("experiment"))
-        if key in SCENARIOS and "job" in one:
+        if key in SCENARIOS and "job" in one and "seed" in one:
             job = one["job"]
             job["params"]["settings"] |= SCENARIOS[key]
             jobs[key] = job

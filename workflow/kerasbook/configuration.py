@@ -111,6 +111,12 @@ class Config(Strict):
         1, ge=1, le=256, description="Threads of one training. The same seed and threads give "
         "the same numbers; another count may differ in the last digits."
     )  # fmt: skip
+    fork_jobs: int = Field(
+        5,
+        ge=0,
+        description="From how many local jobs of a kind on they are forked from a process that "
+        "has their slow imports done; 0 never, and each starts a Python that imports for itself.",
+    )
     download: Download = Field(Download(), description="How downloads behave.")
 
     @field_validator("chapters", mode="before")
@@ -156,6 +162,8 @@ class BaseExperiment(Strict):
 
     # What a data set must be for this chapter; the edition's stand-in follows from it.
     DATA_KIND: ClassVar[str] = "idx_images"
+    # What a training imports that takes long: a key of `kerasbook.fork_server.LIBRARIES`.
+    LIBRARIES: ClassVar[str] = "plain"
 
     title: str = Field(min_length=1, description="A few words for tables and plots.")
     variant: Variant = Field(description="as_printed, corrected, exercise or beyond.")
@@ -198,6 +206,8 @@ class BaseExperiment(Strict):
 
 class KerasExperiment(BaseExperiment):
     """An experiment that trains with Keras: it can use a GPU, and another precision."""
+
+    LIBRARIES: ClassVar[str] = "keras"
 
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32",

@@ -30,6 +30,20 @@ def _without(packages: Sequence[str]) -> Iterator[None]:
             del sys.modules[name]
 
 
+def import_keras() -> Any:
+    """Import Keras with its backend, and no more of its companions than it needs; return it.
+
+    It does not touch a device yet, nor start a thread where the backend is TensorFlow.
+    """
+    if os.environ.setdefault(BACKEND, "tensorflow") == "tensorflow":
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+        with _without(OPTIONAL):  # it imports Keras
+            import tensorflow  # noqa: F401
+    with _without(OPTIONAL):
+        import keras
+    return keras
+
+
 def set_up(step: Any) -> Any:
     """Import Keras as a job wants it: its threads, its GPU, its precision; return Keras.
 
@@ -57,9 +71,8 @@ def set_up_keras(threads: int, gpu: int = 0, precision: str = "float32") -> Any:
         )
     devices.claim(asked=gpu)
     if backend == "tensorflow":
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-        with _without(OPTIONAL):  # it imports Keras
-            import tensorflow as tf
+        import_keras()
+        import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -75,9 +88,7 @@ def set_up_keras(threads: int, gpu: int = 0, precision: str = "float32") -> Any:
         import torch
 
         torch.set_num_threads(threads)
-    with _without(OPTIONAL):
-        import keras
-
+    keras = import_keras()
     keras.config.set_dtype_policy(precision)
     devices.require(backend, gpu)
     devices.watch()

@@ -205,6 +205,16 @@ class Plan:
         wanted = config.environment == "gpu" or config.require_gpu
         return int(wanted and isinstance(experiment, KerasExperiment))
 
+    def libraries_of(self, rule: str, wildcards: Any) -> str:
+        """What a job of this machine imports: a key of `kerasbook.fork_server.LIBRARIES`.
+
+        Where a GPU is used, TensorFlow is not imported ahead of the job that has it.
+        """
+        config = self.settings.config
+        trains = rule == "sweep_point" or rule.endswith("_train")
+        usual = config.backend == "tensorflow" and config.environment == "cpu"
+        return self._experiment(wildcards).LIBRARIES if trains and usual else "plain"
+
     def labels_of(self, wildcards: Any) -> dict[str, str]:
         """How an experiment is called."""
         experiment = self.chapter(wildcards.chapter).experiments[wildcards.experiment]

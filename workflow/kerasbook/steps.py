@@ -114,7 +114,8 @@ def _end_with_snakemake(every: float = 1.0) -> None:
     """
     import psutil
 
-    # Between the two there may be a shell, which goes on waiting for this job.
+    # Between the two there may be a shell, which goes on waiting for this job, or the process
+    # that it was forked from (kerasbook.fork_server), which goes with its Snakemake.
     above = (one for one in psutil.Process().parents() if one.name() not in SHELLS)
     keeper = next(above, None)
     if keeper is None:
@@ -136,7 +137,7 @@ def _terminate(signum: int, frame: object) -> None:
     raise Terminated(f"signal {signum}")
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """Have Python look for unreachable cycles less often, and not at all when it leaves.
 
     A great many objects come with TensorFlow and MLflow. The usual thresholds walk them again
@@ -183,7 +184,7 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     Raises:
         SystemExit: 1 where `main` or the opening of the log failed, 143 after SIGTERM.
     """
-    _collect_seldom()
+    collect_seldom()
     log_path = snakemake.log[0]
     screen = os.fdopen(os.dup(2), "w")
     try:

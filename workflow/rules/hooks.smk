@@ -64,6 +64,68 @@ class Tracking:
             print(told, end="", file=sys.stderr)
 
 
+class Forks:
+    """Has local scripts run in forks of processes that have their imports done."""
+
+    def __init__(self):
+        self.servers = {}
+
+    def start(self):
+        """Start a process for each kind of job that there are many of."""
+        from collections import Counter
+
+        from snakemake.script import PythonScript
+
+        elsewhere = workflow.deployment_settings.deployment_method  # conda, a container
+        many = PLAN.settings.config.fork_jobs
+        if not many or elsewhere or not workflow.local_exec or not fork_server.available():
+            return
+        kinds = Counter(
+            (PLAN.libraries_of(job.rule.name, job.wildcards), job.threads)
+            for job in workflow.dag.needrun_jobs()
+            if job.rule.script
+        )
+        for (libraries, threads), count in kinds.items():
+            if count >= many:
+                environment = fork_server.environment_of(os.environ, threads, None)
+                self.servers[libraries, threads] = fork_server.ForkServer(libraries, environment)
+        if self.servers:
+            # All that Snakemake does around a script stays: only the last step, in which a shell
+            # starts Python on it, is another.
+            self.usual = PythonScript._execute_cmd
+            PythonScript._execute_cmd = lambda script, *told, **more: self.run(
+                script, *told, **more
+            )
+
+    def run(self, script, command, **more):
+        """What Snakemake calls to have a script run; it times and judges the process."""
+        import subprocess
+
+        from snakemake.benchmark import benchmarked
+
+        key = PLAN.libraries_of(script.rulename, script.wildcards), script.threads
+        environment = fork_server.environment_of(
+            os.environ, script.threads, script.resources.get("tmpdir")
+        )
+        worker = None
+        if key in self.servers:
+            try:
+                worker = self.servers[key].start(more["fname"], environment)
+            except OSError:  # it is gone
+                self.servers.pop(key, None)
+        if worker is None:
+            return self.usual(script, command, **more)
+        with benchmarked(worker.pid, script.bench_record):
+            status = worker.wait()
+        if status:
+            raise subprocess.CalledProcessError(status, f"{sys.executable} {more['fname']}")
+
+    def end(self):
+        """Let them go."""
+        for server in self.servers.values():
+            server.end()
+
+
 def stop_where_data_is_missing():
     """One message, before the first job, of all that is to be fetched and cannot be had."""
     if PLAN.settings.config.missing_data == "skip":
@@ -146,9 +208,10 @@ def look_for_work_when_a_job_ends():
 
 
 TRACKING = Tracking()
+FORKS = Forks()
 
 if workflow.is_main_process:
-    from kerasbook import clerk, locks
+    from kerasbook import clerk, fork_server, locks
 
     if told := locks.hold(Path(".snakemake")):
         print(told, file=sys.stderr)
@@ -162,13 +225,16 @@ onstart:
     stop_where_jobs_are_left_over()
     tell_whose_locks_these_are()
     stop_where_data_is_missing()
+    FORKS.start()  # its imports are done while the store is made ready
     TRACKING.start()
     look_for_work_when_a_job_ends()
 
 
 onsuccess:
+    FORKS.end()
     TRACKING.end()
 
 
 onerror:
+    FORKS.end()
     TRACKING.end()

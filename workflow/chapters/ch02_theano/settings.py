@@ -13,6 +13,7 @@ class Symbolic(BaseExperiment):
     """Expressions, their graphs, values and gradients, in PyTensor and in TensorFlow."""
 
     DATA_KIND: ClassVar[str] = "tables"
+    LIBRARIES: ClassVar[str] = "keras"  # TensorFlow's part
 
     task: Literal["symbolic"]
     seeds: Seeds = Field([0], description=NOT_RANDOM)
@@ -22,6 +23,7 @@ class Shared(BaseExperiment):
     """Variables that keep a value, and functions that change it, in both libraries."""
 
     DATA_KIND: ClassVar[str] = "tables"
+    LIBRARIES: ClassVar[str] = "keras"  # TensorFlow's part
 
     task: Literal["shared"]
     seeds: Seeds = Field([0], description=NOT_RANDOM)
@@ -31,6 +33,7 @@ class LogisticRegression(BaseExperiment):
     """Class 1 against all others, by gradient descent over all rows at once."""
 
     DATA_KIND: ClassVar[str] = "tables"
+    LIBRARIES: ClassVar[str] = "keras"  # TensorFlow's part
 
     task: Literal["logistic_regression"]
     learning_rate: Annotated[float, Field(gt=0, le=100)]

@@ -82,6 +82,8 @@ class Linear(_OfTexts):
 class Characters(_OfTexts):
     """A character LSTM on the texts of the second kind."""
 
+    LIBRARIES: ClassVar[str] = "keras"
+
     task: Literal["characters"]
     units: int = Field(ge=1, le=10_000)
     gates: Gates
