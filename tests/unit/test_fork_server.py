@@ -22,8 +22,9 @@ def environment(**more):
 
 
 @pytest.fixture(scope="module")
-def server():
-    one = ForkServer("plain", environment_of(environment(), 1, None))
+def server(tmp_path_factory):
+    log = tmp_path_factory.mktemp("logs") / "new" / "server.log"
+    one = ForkServer("plain", environment_of(environment(), 1, None), log)
     yield one
     one.end()
     assert one.process.returncode == 0
@@ -127,7 +128,7 @@ def test_ctrl_c_is_for_the_jobs_alone(server, tmp_path):
 
 
 def test_where_it_is_gone_no_job_starts_and_one_that_ran_is_lost(tmp_path):
-    one = ForkServer("plain", environment())
+    one = ForkServer("plain", environment(), tmp_path / "server.log")
     script = tmp_path / "waits.py"
     script.write_text("import time; time.sleep(60)")
     worker = one.start(script, environment())
@@ -140,10 +141,34 @@ def test_where_it_is_gone_no_job_starts_and_one_that_ran_is_lost(tmp_path):
         one.start(script, environment())
 
 
-def test_it_goes_when_the_snakemake_that_started_it_was_killed():
+def test_what_libraries_say_as_they_are_imported_goes_to_the_log(tmp_path, capfd):
+    (tmp_path / "numba.py").write_text("import os; os.write(2, b'chatter')")
+    script = tmp_path / "says.py"
+    script.write_text("import os; os.write(2, b'the job')")
+    path = os.pathsep.join([str(tmp_path), WORKFLOW])
+    one = ForkServer("plain", environment(PYTHONPATH=path), tmp_path / "server.log")
+    assert one.start(script, environment()).wait() == 0
+    one.end()
+    assert (tmp_path / "server.log").read_text() == "chatter"
+    assert capfd.readouterr().err == "the job"
+
+
+def test_where_the_imports_fail_no_job_starts_and_the_log_says_why(tmp_path, capfd):
+    (tmp_path / "numba.py").write_text("raise OSError('a broken library')")
+    path = os.pathsep.join([str(tmp_path), WORKFLOW])
+    one = ForkServer("plain", environment(PYTHONPATH=path), tmp_path / "server.log")
+    with pytest.raises(OSError):
+        one.start(tmp_path / "none.py", environment())
+    assert one.process.wait() == 1
+    assert "OSError: a broken library" in (tmp_path / "server.log").read_text()
+    assert capfd.readouterr().err == ""
+
+
+def test_it_goes_when_the_snakemake_that_started_it_was_killed(tmp_path):
     code = (
-        "import os, time; from kerasbook.fork_server import ForkServer\n"
-        "one = ForkServer('plain', os.environ); print(one.process.pid, flush=True); time.sleep(60)"
+        "import os, time; from kerasbook.fork_server import ForkServer, Path\n"
+        f"one = ForkServer('plain', os.environ, Path({str(tmp_path / 'server.log')!r}))\n"
+        "print(one.process.pid, flush=True); time.sleep(60)"
     )
     keeper = subprocess.Popen(
         [sys.executable, "-c", code], env=environment(), stdout=subprocess.PIPE, text=True

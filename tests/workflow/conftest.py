@@ -29,7 +29,8 @@ def tell():
     heavy = [one for one in ("tensorflow", "keras", "mlflow", "sklearn") if one in sys.modules]
     job = getattr(sys.modules["__main__"], "snakemake", None)
     wildcards = dict(job.wildcards.items()) if job is not None else {}
-    told = {"script": name, "heavy": heavy, "rule": getattr(job, "rule", None), **wildcards}
+    told = {"script": name, "heavy": heavy, "rule": getattr(job, "rule", None), **wildcards,
+            "forked": "kerasbook.fork_server" in sys.orig_argv}
     if job is not None and job.rule.endswith(("_train", "_evaluate")):
         parts = ("input", "output", "params")
         told["job"] = {"rule": job.rule, "wildcards": wildcards, "threads": job.threads,

@@ -147,6 +147,14 @@ def test_tensorflow_is_imported_where_it_trains_and_nowhere_else(smoke):
     }
 
 
+def test_all_jobs_were_forked_and_their_imports_told_to_logs(smoke):
+    jobs = [one for one in smoke.imports if one["rule"] is not None]
+    assert len(jobs) > 200
+    assert [one for one in jobs if not one["forked"]] == []
+    logs = sorted(one.name for one in smoke.project.folder.glob("logs/smoke/fork_server.*"))
+    assert logs == ["fork_server.keras.log", "fork_server.plain.log"]
+
+
 # ----------------------------------------------------------------------- the pages
 
 

@@ -22,8 +22,9 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,13 +93,15 @@ class ForkServer:
     Args:
         libraries: a key of `LIBRARIES`.
         environment: that of the jobs, since libraries read some of it as they are imported.
+        log: takes what they say meanwhile; the jobs say what they do where Snakemake does.
     """
 
-    def __init__(self, libraries: str, environment: Mapping[str, str]):
+    def __init__(self, libraries: str, environment: Mapping[str, str], log: Path):
         self._control, theirs = socket.socketpair()
+        log.parent.mkdir(parents=True, exist_ok=True)
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", __name__, libraries, str(theirs.fileno())],
+                [sys.executable, "-m", __name__, libraries, str(theirs.fileno()), str(log)],
                 env=dict(environment),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -160,6 +163,26 @@ def import_beforehand(kind: str) -> None:
     # Nothing of it goes away, so no fork has to look through it, and to copy it thereby.
     gc.collect()
     gc.freeze()
+
+
+@contextlib.contextmanager
+def _told_to(log: str) -> Iterator[None]:
+    """Have what is written to the screen, by C++ too, go to a file for a while."""
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    with open(log, "ab") as file:
+        for number, _ in kept:
+            os.dup2(file.fileno(), number)
+    try:
+        yield
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()  # into the file; nobody waits for it on the screen
+        raise SystemExit(1) from None
+    finally:
+        for number, before in kept:
+            os.dup2(before, number)
+            os.close(before)
 
 
 def serve(control: socket.socket) -> Job | None:
@@ -232,8 +255,9 @@ def become(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    kind, descriptor = sys.argv[1:]
-    import_beforehand(kind)
+    kind, descriptor, log = sys.argv[1:]
+    with _told_to(log):
+        import_beforehand(kind)
     job = serve(socket.socket(fileno=int(descriptor)))
     if job is not None:
         become(job)

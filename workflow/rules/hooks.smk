@@ -88,7 +88,9 @@ class Forks:
         for (libraries, threads), count in kinds.items():
             if count >= many:
                 environment = fork_server.environment_of(os.environ, threads, None)
-                self.servers[libraries, threads] = fork_server.ForkServer(libraries, environment)
+                self.servers[libraries, threads] = fork_server.ForkServer(
+                    libraries, environment, Path(f"logs/{PLAN.edition}/fork_server.{libraries}.log")
+                )
         if self.servers:
             # All that Snakemake does around a script stays: only the last step, in which a shell
             # starts Python on it, is another.
