@@ -97,12 +97,13 @@ class Spent(NamedTuple):
 
 
 def trained(record: Mapping[str, Any]) -> float:
-    """How long a training learned (s): without telling of its epochs and keeping their states.
+    """How long a run learned (s), all its fits: without telling of epochs and keeping states.
 
     Args:
         record: what the run's `train.json` says.
     """
-    return record["seconds"] - record.get("told_seconds", 0.0)
+    told = record["seconds"] - record.get("told_seconds", 0.0)
+    return told + record.get("other_fits_seconds", 0.0)
 
 
 def overhead(runs: Iterable[Spent]) -> float:

@@ -139,6 +139,8 @@ def test_telling_of_epochs_is_no_part_of_the_training_that_cost_counts(tmp_path)
     assert record["told_seconds"] == later.told_seconds
     assert cost.trained(record) == pytest.approx(later.seconds - later.told_seconds)
     assert cost.trained({"seconds": 3.0}) == 3.0  # a record of an earlier version
+    besides = {"seconds": 3.0, "told_seconds": 0.5, "other_fits_seconds": 4.0}
+    assert cost.trained(besides) == 6.5
 
 
 @pytest.mark.slow

@@ -155,6 +155,19 @@ def test_all_jobs_were_forked_and_their_imports_told_to_logs(smoke):
     assert logs == ["fork_server.keras.log", "fork_server.plain.log"]
 
 
+@pytest.mark.parametrize(
+    ("chapter", "experiment"),
+    [
+        ("ch03", "logreg_early_stopping"),
+        ("ch09", "pretraining"),
+        ("ch10", "nietzsche_lstm_log_space"),
+    ],
+)
+def test_what_a_run_trains_besides_is_told(smoke, chapter, experiment):
+    record = smoke.project.json(f"{RESULTS}/{SLUGS[chapter]}/{experiment}/seed1/train.json")
+    assert record["other_fits_seconds"] > 0
+
+
 # ----------------------------------------------------------------------- the pages
 
 

@@ -285,7 +285,8 @@ def save_keras_run(
 
     Args:
         example: a few rows of input, logged with the model and giving its signature.
-        more: what else `train.json` says.
+        more: what else `train.json` says, such as `other_fits_seconds`: what was learnt in besides
+            the training whose history it is.
     """
     import keras
 

@@ -70,7 +70,7 @@ def fit_before(
         rows: gives columns (n, n_features) and labels (n,) of indices into the table.
 
     Returns:
-        A mapping per fit: rows learnt from and watched, and the losses by epoch.
+        A mapping per fit: rows learnt from and watched, its time (s), and the losses by epoch.
     """
     fits = []
     if settings["epochs_before"]:
@@ -96,7 +96,10 @@ def fit_before(
 
 
 def _told(run: Fit, done: Progress) -> dict[str, Any]:
-    return {"n_train": len(run.train), "n_val": len(run.watched), **done.history}
+    seconds = done.seconds - done.told_seconds
+    return {
+        "n_train": len(run.train), "n_val": len(run.watched), "seconds": seconds, **done.history
+    }  # fmt: skip
 
 
 def fit_printed(

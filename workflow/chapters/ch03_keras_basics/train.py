@@ -61,6 +61,7 @@ def train_network(
     tested = x[told.test]
     predictions = {"rows": told.test.astype(np.int32), "last": networks.predict(model, tested)}
     more = counts_of(told, settings) | {"before": nulled(before)}
+    more["other_fits_seconds"] = sum(one["seconds"] for one in before)
     gap = networks.linear_gap(model, tested, predictions["last"])
     if gap is not None:
         more["linear_gap"] = gap

@@ -92,6 +92,7 @@ def train_pretraining(snakemake: Any, run: Any, step: Any, data: Arrays) -> None
     encoder, _, model, progress, x_train, x_test = fitted
     counts = [count for count in settings["label_counts"] if count <= len(x_train)]
     accuracy = np.zeros((len(WAYS), len(counts), settings["draws"]))
+    spent = 0.0
     for number, way in enumerate(WAYS):
         train_once = classifier(way, settings, encoder.get_weights(), step.seed)
         for place, count in enumerate(counts):
@@ -100,11 +101,16 @@ def train_pretraining(snakemake: Any, run: Any, step: Any, data: Arrays) -> None
                 rows = autoencoding.labelled_rows(data["y_train"], count, generator)
                 seen = settings["steps"] * settings["step_size"]
                 rows = rows[autoencoding.batches(count, seen, generator)]
+                began = time.monotonic()
                 classify = train_once(x_train[rows], data["y_train"][rows])
+                spent += time.monotonic() - began
                 told = classify.evaluate(x_test, data["y_test"], batch_size=1000, verbose=0)
                 accuracy[number, place, draw] = told[1]
     kept = {"accuracy": accuracy, "ways": np.array(WAYS), "counts": np.array(counts)}
-    save_keras_run(snakemake, run, step, without_state(model), progress, kept, x_test[:2])
+    save_keras_run(
+        snakemake, run, step, without_state(model), progress, kept, x_test[:2],
+        other_fits_seconds=spent,
+    )  # fmt: skip
 
 
 def classifier(way: str, settings: Mapping[str, Any], encoder: list[np.ndarray], seed: int) -> Any:

@@ -164,10 +164,12 @@ def train_characters(snakemake: Any, run: Run, step: steps.Step, data: Mapping) 
     more: dict[str, Any] = {"times": {"fit_ms@1": 1000 * spans[0]}}
     if settings["interrupted_after"]:
         part = characters.batches(*order, first=settings["interrupted_after"])
+        began = time.monotonic()
         seen = model.fit(
             part, initial_epoch=epochs, epochs=epochs + 1, shuffle=False, verbose=0,
             callbacks=[part.follow()],
         )  # fmt: skip
+        more["other_fits_seconds"] = time.monotonic() - began
         more["loss_partial"] = float(seen.history["loss"][0])
     answers = {
         "starts": np.stack(written.starts),
