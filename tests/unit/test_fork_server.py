@@ -24,7 +24,10 @@ def environment(**more):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     log = tmp_path_factory.mktemp("logs") / "new" / "server.log"
+    # Tests that were started in the background ignore it, and what they start inherits that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     one = ForkServer("plain", environment_of(environment(), 1, None), log)
+    signal.signal(signal.SIGINT, before)
     yield one
     one.end()
     assert one.process.returncode == 0
