@@ -213,7 +213,7 @@ class Plan:
         config = self.settings.config
         trains = rule == "sweep_point" or rule.endswith("_train")
         usual = config.backend == "tensorflow" and config.environment == "cpu"
-        return self._experiment(wildcards).LIBRARIES if trains and usual else "plain"
+        return self._experiment(wildcards).libraries if trains and usual else "plain"
 
     def labels_of(self, wildcards: Any) -> dict[str, str]:
         """How an experiment is called."""

@@ -13,27 +13,34 @@ class Symbolic(BaseExperiment):
     """Expressions, their graphs, values and gradients, in PyTensor and in TensorFlow."""
 
     DATA_KIND: ClassVar[str] = "tables"
-    LIBRARIES: ClassVar[str] = "keras"  # TensorFlow's part
 
     task: Literal["symbolic"]
     seeds: Seeds = Field([0], description=NOT_RANDOM)
+
+    @property
+    def libraries(self) -> str:
+        """TensorFlow's part."""
+        return "keras"
 
 
 class Shared(BaseExperiment):
     """Variables that keep a value, and functions that change it, in both libraries."""
 
     DATA_KIND: ClassVar[str] = "tables"
-    LIBRARIES: ClassVar[str] = "keras"  # TensorFlow's part
 
     task: Literal["shared"]
     seeds: Seeds = Field([0], description=NOT_RANDOM)
+
+    @property
+    def libraries(self) -> str:
+        """TensorFlow's part."""
+        return "keras"
 
 
 class LogisticRegression(BaseExperiment):
     """Class 1 against all others, by gradient descent over all rows at once."""
 
     DATA_KIND: ClassVar[str] = "tables"
-    LIBRARIES: ClassVar[str] = "keras"  # TensorFlow's part
 
     task: Literal["logistic_regression"]
     learning_rate: Annotated[float, Field(gt=0, le=100)]
@@ -60,6 +67,11 @@ class LogisticRegression(BaseExperiment):
     tensorflow: bool = Field(
         description="Whether TensorFlow repeats the descent: same rows, weights and steps."
     )
+
+    @property
+    def libraries(self) -> str:
+        """TensorFlow, where it repeats the descent."""
+        return "keras" if self.tensorflow else "plain"
 
 
 EXPERIMENTS = (Symbolic, Shared, LogisticRegression)
