@@ -13,7 +13,6 @@ from benchmarks.measure import Row, copy_of_the_project, seconds
 
 CHAPTER = "ch07"
 PAIRS = 2
-FROM = 5  # jobs of a kind on, the setting's own value
 
 
 def forks() -> list[Row]:
@@ -21,15 +20,14 @@ def forks() -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         copy_of_the_project(Path(name))
 
-        def run(fork_jobs: int) -> float:
+        def run(*settings: str) -> float:
             command = [
                 sys.executable, "-m", "snakemake", "-c2", "--quiet", "--forceall",
-                "--configfile", "config/smoke.yaml", "--config", f"fork_jobs={fork_jobs}",
-                "--", CHAPTER,
+                "--config", "edition=smoke", "seeds=[1]", *settings, "--", CHAPTER,
             ]  # fmt: skip
             return seconds(
                 lambda: subprocess.run(command, cwd=name, check=True, capture_output=True)
             )
 
-        ratio = statistics.median(run(0) / run(FROM) for _ in range(PAIRS))
+        ratio = statistics.median(run("fork_jobs=0") / run() for _ in range(PAIRS))
         return [Row("forked_jobs_speedup", ratio, "ratio", ">= 1.3")]
