@@ -14,8 +14,6 @@ import random
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +25,7 @@ import numpy as np
 import pytest
 
 from kerasbook.arrays import load_npz
+from kerasbook.fork_server import ForkServer, Worker
 
 pytestmark = pytest.mark.slow
 
@@ -51,34 +50,25 @@ FULL_AT = 8192  # bytes of a file that a full disk lets be written; logs and rec
 
 
 class Trainer:
-    """A process that does jobs in forks."""
+    """Does jobs in forks, many at a time."""
 
-    def __init__(self, project, lines):
-        self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("forked_jobs.py"))],
-            cwd=project.folder,
-            env={
-                **project.environment,
-                "PYTHONPATH": str(project.folder / "workflow"),
-                "KERASBOOK_TRACKING_URI": "sqlite:///results/mlflow.db",
-                "CUDA_VISIBLE_DEVICES": "",
-            },
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=lines, text=True,
-        )  # fmt: skip
+    def __init__(self, project, log):
+        self.environment = {
+            **project.environment,
+            "PYTHONPATH": str(project.folder / "workflow"),
+            "KERASBOOK_TRACKING_URI": "sqlite:///results/mlflow.db",
+            "CUDA_VISIBLE_DEVICES": "",
+            "PROJECT": str(project.folder),
+        }
+        self.server = ForkServer("keras", self.environment, log)
 
-    def start(self, job) -> int:
-        self.process.stdin.write(json.dumps(job) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def status(self) -> int:
-        """Waits for the job that was started last."""
-        return os.waitstatus_to_exitcode(int(self.process.stdout.readline()))
+    def start(self, job) -> Worker:
+        told = {**self.environment, "TOLD": json.dumps(job)}
+        return self.server.start(Path(__file__).with_name("one_job.py"), told)
 
     def do(self, job) -> int:
         """Do a job to its end: its exit status."""
-        self.start(job)
-        return self.status()
+        return self.start(job).wait()
 
 
 @dataclass
@@ -125,7 +115,7 @@ def suffer(trainer: Trainer, project, job, draws: random.Random) -> Story:
     turn = draws.randrange(len(SIGNALS))
     while len(story.kills) < KILLS and len(story.attempts) < MOST_ATTEMPTS:
         how = SIGNALS[(turn + len(story.kills)) % len(SIGNALS)]
-        pid = trainer.start(hunted)
+        worker = trainer.start(hunted)
         if not story.kills:  # one, at the least, falls into an epoch after the first
             until = time.monotonic() + SECONDS
             while not checkpoints_in(folder) and time.monotonic() < until:
@@ -135,10 +125,10 @@ def suffer(trainer: Trainer, project, job, draws: random.Random) -> Story:
             time.sleep(draws.random() * length / 2)
         with contextlib.suppress(ProcessLookupError):
             if how == "full disk":
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_AT, FULL_AT))
+                resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (FULL_AT, FULL_AT))
             else:
-                os.kill(pid, getattr(signal, how))
-        story.statuses.append(trainer.status())
+                os.kill(worker.pid, getattr(signal, how))
+        story.statuses.append(worker.wait())
         if story.statuses[-1] != 0:  # else it was done before, and begins anew
             story.kills.append(how)
         story.attempts.append((checkpoints_in(folder), log.read_text() if log.exists() else ""))
@@ -166,25 +156,22 @@ def stories(smoke, copy_of_the_project, tmp_path_factory):
                         target.parent.mkdir(parents=True, exist_ok=True)
                         (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
     assert set(jobs) == set(SCENARIOS)
-    lines = open(tmp_path_factory.mktemp("trainers") / "stderr.txt", "w")  # noqa: SIM115
-    trainers = [Trainer(project, lines) for _ in range(2)]
+    trainer = Trainer(project, tmp_path_factory.mktemp("trainer") / "imports.log")
     seed = random.SystemRandom().randrange(10**6)
     print(f"kills drawn from {seed}")
     waiting = list(jobs.items())
     told = {}
 
-    def work(trainer):
+    def work(_):
         while waiting:
             key, job = waiting.pop()
             told[key] = suffer(trainer, project, job, random.Random(f"{seed} {key}"))
 
     try:
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(work, trainers))
+            list(pool.map(work, range(2)))
     finally:
-        for one in trainers:
-            one.process.kill()
-        lines.close()
+        trainer.server.end()
     return project, told
 
 

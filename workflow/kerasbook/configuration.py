@@ -162,6 +162,8 @@ class BaseExperiment(Strict):
 
     # What a data set must be for this chapter; the edition's stand-in follows from it.
     DATA_KIND: ClassVar[str] = "idx_images"
+    # What its training imports that takes long: a key of `fork_server.LIBRARIES`.
+    LIBRARIES: ClassVar[str] = "plain"
 
     title: str = Field(min_length=1, description="A few words for tables and plots.")
     variant: Variant = Field(description="as_printed, corrected, exercise or beyond.")
@@ -183,8 +185,8 @@ class BaseExperiment(Strict):
 
     @property
     def libraries(self) -> str:
-        """What its training imports that takes long: a key of `fork_server.LIBRARIES`."""
-        return "plain"
+        """`LIBRARIES`, where that does not depend on the experiment's settings."""
+        return self.LIBRARIES
 
     def seeds_to_run(self, configured: list[int]) -> list[int]:
         """The printed seed first, then the experiment's own or the configured ones."""
@@ -210,16 +212,13 @@ class BaseExperiment(Strict):
 class KerasExperiment(BaseExperiment):
     """An experiment that trains with Keras: it can use a GPU, and another precision."""
 
+    LIBRARIES: ClassVar[str] = "keras"
+
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32",
         description="What the layers compute in; weights and answers stay float32. Half the "
         "digits are faster on a GPU made for them.",
     )
-
-    @property
-    def libraries(self) -> str:
-        """Keras with its backend."""
-        return "keras"
 
     def settings(self) -> dict[str, Any]:
         """As of every experiment; the usual precision is not told, as nothing depends on it."""

@@ -13,28 +13,20 @@ class Symbolic(BaseExperiment):
     """Expressions, their graphs, values and gradients, in PyTensor and in TensorFlow."""
 
     DATA_KIND: ClassVar[str] = "tables"
+    LIBRARIES: ClassVar[str] = "keras"
 
     task: Literal["symbolic"]
     seeds: Seeds = Field([0], description=NOT_RANDOM)
-
-    @property
-    def libraries(self) -> str:
-        """TensorFlow's part."""
-        return "keras"
 
 
 class Shared(BaseExperiment):
     """Variables that keep a value, and functions that change it, in both libraries."""
 
     DATA_KIND: ClassVar[str] = "tables"
+    LIBRARIES: ClassVar[str] = "keras"
 
     task: Literal["shared"]
     seeds: Seeds = Field([0], description=NOT_RANDOM)
-
-    @property
-    def libraries(self) -> str:
-        """TensorFlow's part."""
-        return "keras"
 
 
 class LogisticRegression(BaseExperiment):

@@ -133,14 +133,10 @@ class Shapes(BaseExperiment):
     """What Keras makes of the tutorial's convolutions, in both orders of the channels."""
 
     DATA_KIND: ClassVar[str] = "pictures"
+    LIBRARIES: ClassVar[str] = "keras"
 
     task: Literal["shapes"]
     networks: Annotated[dict[Name, ConvolutionStack], Field(min_length=1)]
-
-    @property
-    def libraries(self) -> str:
-        """Keras, which says the shapes."""
-        return "keras"
 
 
 class _Trained(KerasExperiment):

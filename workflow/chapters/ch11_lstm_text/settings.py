@@ -82,6 +82,8 @@ class Linear(_OfTexts):
 class Characters(_OfTexts):
     """A character LSTM on the texts of the second kind."""
 
+    LIBRARIES: ClassVar[str] = "keras"  # though it is trained outside Keras
+
     task: Literal["characters"]
     units: int = Field(ge=1, le=10_000)
     gates: Gates
@@ -103,11 +105,6 @@ class Characters(_OfTexts):
     first_characters: int | None = Field(
         None, ge=1_000, description="Learn from so many characters; from all if null."
     )
-
-    @property
-    def libraries(self) -> str:
-        """Keras, though it is trained outside it."""
-        return "keras"
 
     @model_validator(mode="after")
     def _optimizer_is_known(self) -> "Characters":
