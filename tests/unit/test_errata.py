@@ -3,6 +3,7 @@
 import pytest
 
 from kerasbook import errata, html, plots
+from kerasbook.reporting import unpriced
 
 
 def fault(name, effect, lower=None, upper=None, before=0.5, n=3, **more):
@@ -25,6 +26,7 @@ PAGES = [
         "faults": [
             fault("large", -0.4, -0.5, -0.3), fault("once", 0.3, n=1), fault("dead", None, n=0),
             fault("from_zero", 0.3, 0.2, 0.4, before=0.0),
+            unpriced({"id": "hidden", "printed": "a", "wrong": "b", "why": "Nothing <changes>."}),
         ],
     },
 ]  # fmt: skip
@@ -33,10 +35,10 @@ PAGES = [
 def test_what_costs_comes_first_and_the_dearest_before_the_others():
     rows = errata.collect(PAGES)
     assert [row["fault"] for row in rows] == [
-        "large", "small", "from_zero", "nothing", "once", "dead",
+        "large", "small", "from_zero", "nothing", "once", "dead", "hidden",
     ]  # fmt: skip
     assert [row["standing"] for row in rows] == [
-        "changes", "changes", "changes", "not shown", "one seed", "not measured",
+        "changes", "changes", "changes", "not shown", "one seed", "not measured", "not measured",
     ]  # fmt: skip
     assert rows[0]["relative"] == pytest.approx(-0.8)
     assert rows[0]["relative_lower"] == pytest.approx(-1.0)
@@ -68,6 +70,8 @@ def test_the_page_is_escaped_and_says_each_once(tmp_path):
     assert "dots &amp; lines" in told
     # A fault's numbers lead to their experiments, whose rows lead to the runs.
     assert told.count('<a href="ch11_x/report.html#experiment-a">') == 2 * 4
+    assert "Not measured: Nothing &lt;changes&gt;." in told  # and it leads to no experiment
+    assert told.count('class="command"') == len(rows) - 1
     assert told.count('<a href="ch07_x/report.html#experiment-b">') == 2 * 2
     for part in ('id="ch11-large"', "\N{MINUS SIGN}80%", "+40%", "errata.tsv"):
         assert part in told

@@ -51,8 +51,8 @@ def test_jobs_that_a_page_cannot_tell_of_are_found_beside_it(tmp_path, monkeypat
     files = [{"dataset": "mnist", "file": name} for name in ("a.gz", "a.gz", "not fetched here")]
     page = {"chapter": "ch07", "slug": "ch07_x", "provenance": {"data": files}}
     assert index.unseen_jobs(page, Path("results/book")) == [
-        {"rule": "ch07_download", "seconds": 1.5, "peak_mb": 200.0},
-        {"rule": "ch07_report", "seconds": 1.5, "peak_mb": 200.0},
+        {"rule": "ch07_download", "experiment": "mnist/a.gz", "seconds": 1.5, "peak_mb": 200.0},
+        {"rule": "ch07_report", "experiment": None, "seconds": 1.5, "peak_mb": 200.0},
     ]
 
 

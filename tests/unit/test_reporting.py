@@ -88,6 +88,7 @@ def made(tmp_path, monkeypatch):
             "facts": {"blogs": "blogs", "sentences": "reviews"}, "baselines": {}, "peers": {},
             "answers": {"sentences.paper": "kim.best", "old.shape": "kim.shape"},
             "causes": [{"rows": ["cnn.val_accuracy@1"], "cause": "Other words."}], "faults": [],
+            "unpriced": [],
         }  # fmt: skip
         shown = {name: one for name, one in experiments.items() if name not in (absent or {})}
         params = {
@@ -239,6 +240,17 @@ def test_a_fault_that_could_not_be_measured_is_told_with_the_reason(made):
     assert told["text"] == "Not measured: kim was left out (the vectors cannot be had)."
     files = re.findall(r"(\w+)/metrics\.json", told["command"])
     assert files == ["cnn", "kim"]
+
+
+def test_a_fault_that_changes_no_number_is_told_without_a_price(made):
+    results = made(absent={"kim": "no vectors"})
+    results.file["faults"] = [FAULT]
+    results.file["unpriced"] = [{"id": "a", "printed": "b", "wrong": "c", "why": "It stops."}]
+    _, told = _faults(results)
+    assert (told["id"], told["printed"], told["wrong"]) == ("a", "b", "c")
+    assert told["text"] == "Not measured: It stops."
+    assert told["effect"] is told["as_printed"] is told["command"] is None
+    assert set(told) == set(_faults(results)[0])
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,17 @@ def test_a_fact_of_the_data_leads_to_the_run_that_prepared_it(folder):
     assert "seed" not in text.split("rule")[1]
 
 
+def test_a_number_of_the_prose_leads_to_its_runs_too(folder):
+    text = said(folder, "ch07.conv.hinge")
+    for part in ("number ch07.conv.hinge, of our runs alone", "ours 0.25 (seed 1) 0.5 (seed 2)",
+                 page_example.ROWS[1]["command"], "rule ch07_train conv", "commit 0123abc",
+                 *(f"run {one}" for one in page_example.RUNS)):  # fmt: skip
+        assert part in text, part
+    text = said(folder, "ch07.mnist.n_train")
+    assert "number ch07.mnist.n_train, of the data alone ours 11918" in text
+    assert "rule ch07_preprocess mnist" in text
+
+
 def test_a_run_leads_to_its_numbers_and_its_command(folder):
     text = said(folder, page_example.RUNS[0])
     assert f"run {page_example.RUNS[0]} seed 1" in text
@@ -165,6 +176,8 @@ def test_a_run_whose_record_is_gone_is_told(folder):
         ("ch07.conv.test_acuracy", r"did you mean 'ch07\.conv\.test_accuracy'"),
         (page_example.RUNS[1][:8], rf"did you mean '{page_example.RUNS[1]}'"),
         ("ch01.data.n_rows", r"its chapter has no page there yet"),
+        ("ch07.conv.nothing", r"found no such number or run"),
+        ("ch07.conv", r"found no such number or run"),
         ("zzzz", r"found no such number or run in .*, expected an id of"),
     ],
 )

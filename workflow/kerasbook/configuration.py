@@ -245,6 +245,15 @@ class Fault(Strict):
     )
 
 
+class UnpricedFault(Strict):
+    """A fault of the printed code that changes no number: it stops, or costs room, or hides."""
+
+    id: Name
+    printed: str = Field(description="What the tutorial does.")
+    wrong: str = Field(description="Why that is a fault.")
+    why: str = Field(description="Why no two runs can tell what it costs, as a sentence.")
+
+
 class Cause(Strict):
     """Why printed numbers lie where none of our runs would, as far as it is known."""
 
@@ -358,6 +367,9 @@ class ChapterFile(Strict):
     )
     uses: list[str] = Field([], description="Chapters whose metrics the report compares with.")
     faults: list[Fault] = Field([], description="Faults of the printed code.")
+    unpriced: list[UnpricedFault] = Field(
+        [], description="Faults of the printed code that no number of a run can price."
+    )
     causes: list[Cause] = Field(
         [], description="Why numbers lie outside of what our runs give, as far as it is known."
     )

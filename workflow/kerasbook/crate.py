@@ -66,7 +66,7 @@ README = """# kerasbook, {edition} edition
 - `index.html` is the first page: every printed number, ours, and whether it holds.
 - `chNN_*/report.html` are the chapters' pages. A number's row leads to the records of its runs
   (`train.json`): parameters, digest of the data, code, versions, machine, times.
-- `reproduction.tsv` and `errata.tsv` say the same to programs.
+- `reproduction.tsv`, `experiments.tsv`, `steps.tsv` and `errata.tsv` say the same to programs.
 - `code/` is the code that made all this, with the configuration that was used.
 - `ro-crate-metadata.json` says which run, data and code made what (RO-Crate 1.1; Provenance Run
   Crate 0.5).
@@ -459,6 +459,8 @@ class _Crate:
         names = {
             "index.html": "The first page: every printed number and its verdict",
             "reproduction.tsv": "Every printed number: ours, its verdict and its runs",
+            "steps.tsv": "The time and memory of every job, and its run",
+            "experiments.tsv": "What each experiment came to, in time, memory and metrics",
             "errata.html": "The faults of the printed code, and what each costs",
             "errata.tsv": "The faults of the printed code, as a table",
         }

@@ -18,7 +18,8 @@ STANDINGS = {
     "changes": "its interval does not hold zero: the number changes once it is repaired",
     "not shown": "its interval holds zero: these seeds do not show that it costs anything",
     "one seed": "a single seed, whose change has no interval",
-    "not measured": "no seed ended well in both experiments, or one of them could not be run",
+    "not measured": "no seed ended well in both experiments, one of them could not be run, or it "
+    "changes no number",
 }
 COLUMNS = [
     "chapter", "fault", "standing", "metric", "repaired_metric", "before", "after", "effect",

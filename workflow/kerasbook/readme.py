@@ -55,11 +55,13 @@ def _of_faults(errata: Sequence[Mapping[str, str]]) -> list[str]:
     ]
     if not rows:
         return []
-    n = len({(row["as_printed"], row["corrected"]) for row in errata})
+    priced = [row for row in errata if row["standing"] != "not measured"]
+    n = len({(row["as_printed"], row["corrected"]) for row in priced})
     return [
         "",
-        f"{n} repairs of faults of the printed code are priced by {len(errata)} numbers, paired by "
-        f"seed. {len(changes)} of these have a 95 % interval that does not hold zero. Those that "
+        f"{n} repairs of faults of the printed code are priced by {len(priced)} numbers, paired by "
+        f"seed; {len(errata) - len(priced)} faults more are told of and could not be priced. "
+        f"{len(changes)} of these numbers have a 95 % interval that does not hold zero. Those that "
         "change most:",
         "",
         *_table(["fault", "number", "as printed", "repaired", "change (95 %)"], rows, 2),

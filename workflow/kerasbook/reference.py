@@ -23,9 +23,17 @@ from typing import Any
 
 from kerasbook import errata, readme
 from kerasbook.configuration import PROJECT, load_chapter, rooms
+from kerasbook.editions import configfile
 from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json, write_json
-from kerasbook.reporting import TABLE_COLUMNS, causes_of, not_measured, write_table
+from kerasbook.reporting import (
+    TABLE_COLUMNS,
+    causes_of,
+    forced_command,
+    not_measured,
+    unpriced,
+    write_table,
+)
 from kerasbook.tracking import flat
 from kerasbook.validation import nearest, read_yaml
 from kerasbook.verdicts import COVERAGE, OUTSIDE, chance, false_discoveries, read_ledger
@@ -186,16 +194,33 @@ def _taken(results: Path, page: Mapping[str, Any]) -> tuple[dict[str, Any], list
 
 def _told_of_errata(row: Mapping[str, Any], chapters: Mapping[str, Any]) -> dict[str, Any]:
     """A row of errata with its texts as the chapter's file has them today."""
-    faults = {one["id"]: one for one in chapters[row["chapter"]]["faults"]}
+    chapter = chapters[row["chapter"]]
+    faults = {one["id"]: one for one in chapter["faults"] + chapter["unpriced"]}
     texts = {key: faults.get(row["fault"], row)[key] for key in ("printed", "wrong")}
-    return {**dict.fromkeys(errata.COLUMNS, ""), **row, **texts}
+    told = {**dict.fromkeys(errata.COLUMNS, ""), **row, **texts}
+    if not told["command"] and told["as_printed"]:
+        told["command"] = _command(row["chapter"], told["as_printed"], told["corrected"])
+    return told
+
+
+def _command(chapter: str, *experiments: str) -> str:
+    """What runs experiments of the book edition anew."""
+    files = [f"{BOOK}/{rooms()[chapter]}/{one}/metrics.json" for one in dict.fromkeys(experiments)]
+    return forced_command(f"-c2 --configfile {configfile('book')}", chapter, " ".join(files))
 
 
 def _told_of_number(row: Mapping[str, Any], chapters: Mapping[str, Any]) -> dict[str, Any]:
-    """A printed number with its cause as the chapter's file has it today."""
+    """A printed number with its cause as the chapter's file has it today.
+
+    One that was not run has a command, too: with what it lacks, this runs it.
+    """
     chapter, name = row["id"].split(".", 1)
     cause = causes_of(chapters[chapter]).get(name, "") if row["verdict"] in OUTSIDE else ""
-    return {**dict.fromkeys(REPRODUCTION_COLUMNS, ""), **row, "cause": cause}
+    told = {**dict.fromkeys(REPRODUCTION_COLUMNS, ""), **row, "cause": cause}
+    if not told["command"] and row["verdict"] == "not run":
+        experiment = chapters[chapter]["answers"].get(name, name).partition(".")[0]
+        told["command"] = _command(chapter, experiment)
+    return told
 
 
 def take(results: Path, folder: Path, chapters: Sequence[str] = ()) -> dict[str, Any]:
@@ -278,6 +303,11 @@ def _write_told(
                        if one in about["left_out"]]  # fmt: skip
             if (name, fault["id"]) not in known and missing:
                 rows.append(_not_measured(name, fault, missing[0], about["left_out"][missing[0]]))
+        rows += [
+            {**dict.fromkeys(errata.COLUMNS, ""), **_filled(unpriced(fault)),
+             "chapter": name, "fault": fault["id"], "standing": "not measured"}
+            for fault in files[name]["unpriced"] if (name, fault["id"]) not in known
+        ]  # fmt: skip
     write_table(folder / "reproduction.tsv", REPRODUCTION_COLUMNS, told)
     write_table(folder / "errata.tsv", errata.COLUMNS, errata.ranked(rows))
 
@@ -286,7 +316,13 @@ def _not_measured(chapter: str, fault: Mapping[str, Any], missing: str, why: str
     """A row of errata of a fault whose experiment was left out."""
     told = {key: value for key, value in fault.items() if key in errata.COLUMNS and value}
     told |= {"chapter": chapter, "fault": fault["id"], "standing": "not measured", "n": 0}
+    told["command"] = _command(chapter, fault["as_printed"], fault["corrected"])
     return {**dict.fromkeys(errata.COLUMNS, ""), **told, "text": not_measured(missing, why)}
+
+
+def _filled(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a fault has a column in the table, and a value."""
+    return {key: one for key, one in told.items() if key in errata.COLUMNS and one is not None}
 
 
 def retell(folder: Path) -> None:
@@ -404,7 +440,7 @@ STANDINGS = {
     "differs": "other digits, in a number without a spread",
     "not judged": "other digits, where a single run of the reference shows no spread",
     "new": "not in the reference, which has nothing to compare them with",
-    "not compared": "in the reference, but here with other settings or not run",
+    "not compared": "in the reference, but here with other settings, not run, or not told",
 }
 
 
@@ -430,11 +466,14 @@ def same_kind(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
 def _numbers(experiment: str, ours: Sequence[Run], theirs: Sequence[Run]) -> list[Compared]:
     """The numbers of an experiment whose runs are not the same bits, by the verdicts' rule."""
     out = []
-    for name in dict.fromkeys(key for run in ours for key in run.metrics):
+    for name in dict.fromkeys(key for run in [*ours, *theirs] for key in run.metrics):
         mine = [run.metrics[name] for run in ours if name in run.metrics]
         other = [run.metrics[name] for run in theirs if name in run.metrics]
         if not other:
             out.append(Compared(experiment, name, "new", mine[0]))
+            continue
+        if not mine:
+            out.append(Compared(experiment, name, "not compared", None, other[0]))
             continue
         if any(isinstance(one, str) or one is None for one in mine + other):
             standing = "holds" if set(mine) == set(other) else "differs"

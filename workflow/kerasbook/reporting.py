@@ -233,7 +233,12 @@ class Results:
 
 def rerun_command(results: Results, target: str, stage: str = "train") -> str:
     """The one line that makes a target anew: from a stage on, with this configuration."""
-    return f"snakemake {results.options} --forcerun {results.id}_{stage} -- {target}"
+    return forced_command(results.options, results.id, target, stage)
+
+
+def forced_command(options: str, chapter: str, target: str, stage: str = "train") -> str:
+    """The line that makes a target of a chapter (`ch07`) anew, from a stage on."""
+    return f"snakemake {options} --forcerun {chapter}_{stage} -- {target}"
 
 
 @dataclass(frozen=True)
@@ -430,7 +435,17 @@ def _faults(results: Results) -> list[dict[str, Any]]:
                 text += " By this number alone the repair makes it worse."
         text += _collapsed(results, fault["corrected"])
         out.append({**fault, **effect, "text": text, "command": command})
-    return out
+    return out + [unpriced(fault) for fault in results.file["unpriced"]]
+
+
+def unpriced(fault: Mapping[str, str]) -> dict[str, Any]:
+    """A fault that no number tells the cost of, in the form of the others."""
+    empty = dict.fromkeys(
+        ("metric", "repaired_metric", "before", "after", "effect", "lower", "upper", "as_printed",
+         "corrected", "command")
+    )  # fmt: skip
+    told = {key: fault[key] for key in ("id", "printed", "wrong")}
+    return {**told, **empty, "n": 0, "text": f"Not measured: {fault['why']}"}
 
 
 def not_measured(experiment: str, why: str) -> str:

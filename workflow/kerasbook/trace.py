@@ -77,8 +77,33 @@ class _Folder:
         hint = f" (did you mean '{begun[0]}'?)" if begun else nearest(name, known)
         return KerasbookError(
             f"{name}: found no such number or run in {self.folder}{hint}, expected an id of "
-            f"{LEDGER} or the id of an MLflow run. The pages show both."
+            f"{LEDGER}, another number of a run (ch07.conv.test_loss), or the id of an MLflow run. "
+            "The pages show them."
         )
+
+    def number(self, name: str) -> tuple[list[Record], dict[str, Any]] | None:
+        """The runs of a number that the ledger does not have, and its value of each seed.
+
+        Args:
+            name: chapter, experiment and metric (`ch07.conv.test_loss`), or chapter, data set and
+                what preprocessing tells of it (`ch07.mnist.n_train`), which no seed has.
+        """
+        chapter, _, rest = name.partition(".")
+        own, _, metric = rest.partition(".")
+        runs = [one for one in self.runs.values() if one.name == own and metric
+                and one.chapter.split("_", 1)[0] == chapter]  # fmt: skip
+        prepared = [one for one in runs if one.stage == "preprocess"]
+        if prepared and metric in prepared[0].content["facts"]:
+            return prepared, {"": prepared[0].content["facts"][metric]}
+        trained = [one for one in runs if one.stage == "train"]
+        if not trained:
+            return None
+        folder = self.folder / trained[0].chapter / own
+        values = read_json(folder / "metrics.json")["seeds"]
+        if not any(metric in one for one in values.values()):
+            values = read_json(folder / "evaluate.json")["times"]
+        told = {seed: one[metric] for seed, one in values.items() if metric in one}
+        return ([one for one in trained if str(one.seed) in told], told) if told else None
 
     def origin(self, record: Record) -> Mapping[str, Any]:
         """What a run said of itself, or what is left to say of one of an earlier version."""
@@ -253,6 +278,21 @@ def _of_row(folder: _Folder, row: Mapping[str, str]) -> Iterator[list[Line]]:
                *(("code", told) for told in _code(folder.origin(one)))]  # fmt: skip
 
 
+def _of_number(
+    folder: _Folder, name: str, runs: Sequence[Record], values: Mapping[str, Any]
+) -> Iterator[list[Line]]:
+    """A number that the tutorial does not print, such as one of a page's prose."""
+    lines = [("number", f"{name}, of {'the data' if '' in values else 'our runs'} alone")]
+    for seed, value in values.items():
+        lines.append(("ours", f"{value} (seed {seed})" if seed else str(value)))
+    lines.append(("page", f"{folder.folder / runs[0].chapter / 'report.html'}"))
+    command = folder.command(runs[0])
+    if command:
+        lines.append(("re-run", command))
+    yield lines
+    yield from _of_runs(folder, runs)
+
+
 def _of_run(folder: _Folder, record: Record) -> Iterator[list[Line]]:
     rows = [name for name, row in folder.rows.items() if record.run_id in row["run_ids"].split(",")]
     blocks = list(_of_runs(folder, [record]))
@@ -270,7 +310,8 @@ def trace(folder: Path, name: str) -> str:
 
     Args:
         folder: the results of an edition.
-        name: the id of a printed number (`ch07.conv.test_accuracy`) or of an MLflow run.
+        name: the id of a printed number (`ch07.conv.test_accuracy`) or of an MLflow run, or
+            another number of a run or of the data, in the same form.
 
     Raises:
         KerasbookError: there is no such number or run; names the nearest.
@@ -283,6 +324,8 @@ def trace(folder: Path, name: str) -> str:
         blocks = _of_row(known, known.rows[name])
     elif name in known.runs:
         blocks = _of_run(known, known.runs[name])
+    elif (found := known.number(name)) is not None:
+        blocks = _of_number(known, name, *found)
     else:
         raise known.unknown(name)
     return "\n\n".join(_text(lines) for lines in blocks)

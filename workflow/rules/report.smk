@@ -75,6 +75,8 @@ rule index:
             category="All chapters",
             labels={"shows": "verdicts"},
         ),
+        steps=f"{PLAN.results}/steps.tsv",
+        experiments=f"{PLAN.results}/experiments.tsv",
     log:
         f"logs/{PLAN.edition}/index.log",
     benchmark:

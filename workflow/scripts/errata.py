@@ -22,6 +22,7 @@ def main(snakemake) -> None:
     """Write the page, the table and the figure."""
     rows = errata.collect(read_json(file) for file in snakemake.input.pages)
     counts = Counter(row["standing"] for row in rows)
+    bare = sum(row["relative"] is None and row["effect"] is not None for row in rows)
     figure = Path(snakemake.output.figure)
     plots.save_svg(errata.forest(rows), figure, "What the faults cost")
     folder = Path(snakemake.output.html).parent
@@ -34,7 +35,8 @@ def main(snakemake) -> None:
             "alt": told_of(rows),
             "caption": "The dot is the mean over paired seeds, the line the 95 % interval of the "
             "change. Coloured: the interval does not hold zero. Changes beyond the axis "
-            "stand at its edge.",
+            "stand at its edge. Not drawn: what was not measured"
+            + (f", and what began at 0, of which nothing is a share ({bare})." if bare else "."),
         },
         "edition": snakemake.params.edition,
         "edition_note": EDITION_NOTES.get(snakemake.params.edition),

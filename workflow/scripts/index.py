@@ -1,5 +1,6 @@
 """The first page, and the table of every printed number."""
 
+import os
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -14,9 +15,16 @@ from kerasbook.reporting import (
     benchmark,
     printed_of,
     write_rows,
+    write_table,
 )
 from kerasbook.store import DEFAULT_URI, FILES
 from kerasbook.verdicts import COVERAGE, Row, false_discoveries, read_ledger, seen_shift
+
+STEP_COLUMNS = ["chapter", "rule", "experiment", "seed", "seconds", "peak_mb", "run_id", "record"]
+EXPERIMENT_COLUMNS = [
+    "chapter", "name", "title", "variant", "n_seeds", "parameters", "seconds", "peak_mb", "skill",
+    "linear", "metric", "mean", "sd",
+]  # fmt: skip
 
 
 def missing_row(row: Row, reasons: dict[str, str]) -> dict:
@@ -45,14 +53,47 @@ def unseen_jobs(page: dict, results: Path) -> list[dict]:
     """
     files = dict.fromkeys((one["dataset"], one["file"]) for one in page["provenance"]["data"])
     jobs = [
-        ("download", Path(f"logs/download/{dataset}/{file}.benchmark.tsv"))
+        ("download", f"{dataset}/{file}", Path(f"logs/download/{dataset}/{file}.benchmark.tsv"))
         for dataset, file in files
     ]
-    jobs.append(("report", results / page["slug"] / "benchmarks" / "report.tsv"))
+    jobs.append(("report", None, results / page["slug"] / "benchmarks" / "report.tsv"))
     return [
-        {"rule": f"{page['chapter']}_{stage}", **benchmark(path)}
-        for stage, path in jobs
+        {"rule": f"{page['chapter']}_{stage}", "experiment": name, **benchmark(path)}
+        for stage, name, path in jobs
         if path.exists()
+    ]
+
+
+def steps_of(pages: list[dict], others: dict[str, list[dict]]) -> list[dict]:
+    """Every job of every chapter: its time (s), peak memory (MB), run and record, where it has one.
+
+    Args:
+        others: slug -> jobs that a chapter's page does not tell of.
+    """
+    rows = []
+    for page in pages:
+        for step in [*page["provenance"]["steps"], *others[page["slug"]]]:
+            told = dict.fromkeys(STEP_COLUMNS) | {"chapter": page["chapter"], **step}
+            if told["record"]:  # a path from the chapter's page there
+                told["record"] = os.path.normpath(f"{page['slug']}/{told['record']}")
+            rows.append(told)
+    return rows
+
+
+def experiments_of(pages: list[dict]) -> list[dict]:
+    """Each shown metric of each experiment: a row of the table of experiments, as a file."""
+    return [
+        {
+            **one,
+            "chapter": page["chapter"],
+            "n_seeds": len(one["seeds"]),
+            "metric": metric["name"],
+            "mean": metric["mean"],
+            "sd": metric["sd"],
+        }
+        for page in pages
+        for one in page["experiments"]
+        for metric in one["metrics"]
     ]
 
 
@@ -88,6 +129,7 @@ def index_of(
     """
     judged = {row["id"]: row for page in pages for row in page["rows"]}
     rows = [judged.get(row.id) or missing_row(row, reasons) for row in ledger]
+    others = {page["slug"]: unseen_jobs(page, results) for page in pages}
     steps_done = [step for page in pages for step in page["provenance"]["steps"]]
     cards = []
     for page in pages:
@@ -116,7 +158,8 @@ def index_of(
         "experiments": [
             {**one, "chapter": page["chapter"]} for page in pages for one in page["experiments"]
         ],
-        "stages": stages(pages, {page["slug"]: unseen_jobs(page, results) for page in pages}),
+        "stages": stages(pages, others),
+        "steps": steps_of(pages, others),
         "steps_total": {
             "seconds": sum(step["seconds"] or 0 for step in steps_done),
             "jobs": len(steps_done),
@@ -210,6 +253,8 @@ def main(snakemake) -> None:
     )
     write_text(snakemake.output.html, html.render_index(index, folder))
     write_rows(snakemake.output.table, index["rows"], [*TABLE_COLUMNS, "stands_out"])
+    write_table(snakemake.output.steps, STEP_COLUMNS, index["steps"])
+    write_table(snakemake.output.experiments, EXPERIMENT_COLUMNS, experiments_of(pages))
 
 
 if "snakemake" in globals():
