@@ -255,11 +255,13 @@ def test_metrics_of_architectures():
     predictions = {
         "networks": np.array(list(counts)),
         "parameters": np.array(list(counts.values())),
+        **{f"shape_{name}": np.array([1, 224, 224, 3]) for name in counts},
     }
     got = evaluate.metrics_of(run_of(told, predictions, {}))
     assert got["parameters_vgg16"] == 138_357_544
     assert got["millions_vgg16"] == pytest.approx(138.357544)
     assert (got["published_counts"], got["published_counts_met"]) == (3, 2)
+    assert got["input_shape_vgg16"] == "(1, 3, 224, 224)"
 
 
 def test_metrics_of_pretraining():

@@ -249,7 +249,10 @@ def change_of(*path):
         ("ch06", change_of("linear", ["mnits"]), ["linear: found 'mnits'", "'mnist'?"]),
         (
             "ch08",
-            change_of("tasks", "recognition", "editions", "bundled", "weights", "miniature_digit"),
+            change_of(
+                *("experiments", "mobilenet_samples", "editions", "bundled"),
+                *("weights", "miniature_digit"),
+            ),
             ["starts from 'miniature_digit'", "'miniature_digits'?", "of the task pretraining"],
         ),
     ],

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import urllib.parse
@@ -18,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kerasbook.arrays import load_npz
+from kerasbook.comparison import comparable
 from kerasbook.configuration import rooms
 from kerasbook.records import find
 from kerasbook.reporting import EDITION_NOTES
@@ -248,14 +251,19 @@ def test_no_figure_or_result_holds_an_absolute_path(smoke):
 def test_the_famous_networks_have_as_many_parameters_as_is_published(smoke):
     found = smoke.project.json(RESULTS / SLUGS["ch08"] / "architectures/metrics.json")["summary"]
     assert found["published_counts_met"]["mean"] == found["published_counts"]["mean"] == 5
+    [seed] = smoke.project.json(RESULTS / SLUGS["ch08"] / "architectures/metrics.json")[
+        "seeds"
+    ].values()
+    assert seed["input_shape_vgg16"] == "(1, 3, 224, 224)"  # line 2328 of the chapters
+    assert seed["input_shape_inception_v3"] == "(1, 3, 299, 299)"
 
 
 # -------------------------------------------------------------------- the verdicts
 
 
-def rows_of(path):
+def rows_of(path, delimiter="\t"):
     with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
+        return list(csv.DictReader(file, delimiter=delimiter))
 
 
 def test_the_table_has_a_row_for_each_printed_number_and_claims_nothing(smoke):
@@ -264,7 +272,8 @@ def test_the_table_has_a_row_for_each_printed_number_and_claims_nothing(smoke):
     assert len(rows) == 313
     assert [row["id"] for row in rows] == [row.id for row in ledger]
     assert [row["printed"] for row in rows] == [row.printed for row in ledger]
-    needed = {"id", "printed", "mean", "sd", "n_seeds", "verdict", "reason", "run_ids"}
+    needed = {"id", "printed", "mean", "sd", "n_seeds", "lower", "upper", "verdict", "reason",
+              "baseline", "peer", "run_ids", "command"}  # fmt: skip
     assert needed <= rows[0].keys()
     for row in rows:
         assert row["verdict"] not in COUNTS_AS_REPRODUCTION, row
@@ -342,10 +351,101 @@ def test_every_row_leads_to_its_runs_in_two_clicks_and_in_one_command(smoke, mon
                 record = records[run_id]
                 assert record.origin["code_sha256"] and record.origin["versions"]
                 assert record.file.removeprefix(f"{slug}/") in page.links
+        # A number of the prose or of a table, which the tutorial does not print.
+        for name in list_of_experiments(smoke, slug.split("_")[0])[-1:]:
+            seeds = smoke.project.json(RESULTS / slug / name / "metrics.json")["seeds"]
+            for seed, values in seeds.items():
+                text = trace(RESULTS, f"{slug.split('_')[0]}.{name}.{next(iter(values))}")
+                record = smoke.project.json(RESULTS / slug / name / f"seed{seed}" / "train.json")
+                assert record["run_id"] in text, (slug, name)
     text = trace(RESULTS, "ch07.conv.test_accuracy")
     [run_id] = rows["ch07.conv.test_accuracy"]["run_ids"].split(",")
     for part in (run_id, "batch_size", "as it is here now", "made from installed libraries"):
         assert part in text
+
+
+COMMAND = "snakemake -c2 --configfile config/smoke.yaml --forcerun "
+
+
+@pytest.mark.parametrize("chapter", SLUGS)
+def test_the_commands_of_the_pages_run_what_they_say(smoke, chapter):
+    """One of each kind is given to Snakemake as it stands, the others ask for files that it made."""
+    folder, slug = smoke.project.folder, SLUGS[chapter]
+    page = smoke.project.json(RESULTS / slug / "report.json")
+    told = [*page["rows"], *page["experiments"], *page["faults"]]
+    commands = {one["command"] for one in told if one["command"]}
+    kinds = {}
+    for command in sorted(commands, key=len):
+        assert command.startswith(COMMAND)
+        rule, _, *targets = shlex.split(command.removeprefix(COMMAND))
+        assert targets and all((folder / one).is_file() for one in targets), command
+        kinds[rule] = (command, targets)  # the longest, so that of a fault where there is one
+    assert set(kinds) <= {f"{chapter}_train", f"{chapter}_preprocess"}
+    for rule, (command, targets) in kinds.items():
+        plan = smoke.project.succeed("-n", *shlex.split(command)[1:])
+        forced = re.findall(rf"^(?:local)?rule {rule}:\n(?:    .*\n)+", plan, re.M)
+        assert forced, command
+        for target in targets:
+            wanted = (
+                f"experiment={Path(target).parent.name}"
+                if rule.endswith("_train")
+                else f"dataset={Path(target).stem}"
+            )
+            assert any(wanted in job for job in forced), command
+
+
+def test_the_first_page_has_a_telling_figure_of_each_chapter_and_those_over_all(smoke):
+    text = (smoke.project.folder / RESULTS / "index.html").read_text(encoding="utf-8")
+    sections = dict(re.findall(r'<section id="(\w+)"(.*?)</section>', text, re.S))
+    for slug in SLUGS.values():
+        [card] = [one for one in sections["chapters"].split('<li class="card">')
+                  if f'href="{slug}/report.html"' in one]  # fmt: skip
+        assert "<svg" in card.partition("<h3>")[0], slug
+    assert "<svg" in sections["across"] and 'id="figure-across"' in sections["across"]
+    assert "<svg" in sections["stages"] and 'id="figure-workflow"' in sections["stages"]
+    for name in ("stages", "experiments"):
+        assert sections[name].count("<tr>") > len(SLUGS), name
+
+
+def test_the_exercise_of_4_3_leaves_a_table_for_kaggle(smoke):
+    """As the competition wants it, of the test rows in their order, whichever seed."""
+    folder = smoke.project.folder
+    [file] = (folder / "data/processed/smoke" / SLUGS["ch03"]).glob("*.npz")
+    data = load_npz(file)
+    for seed in (folder / RESULTS / SLUGS["ch03"] / "exercise").glob("seed*"):
+        rows = rows_of(seed / "model" / "submission.csv", ",")
+        assert list(rows[0]) == ["id", *data["classes"].tolist()]
+        assert [row["id"] for row in rows] == [str(one) for one in data["id_test"].tolist()]
+        values = np.array([list(row.values())[1:] for row in rows], float)
+        np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-3)
+        assert len(np.unique(values.argmax(axis=1))) > 1
+
+
+def test_linear_models_stand_beside_the_networks(smoke):
+    told = [smoke.project.json(RESULTS / slug / "report.json") for slug in SLUGS.values()]
+    drawn = {(one["chapter"], one["name"]) for one in comparable(told) if one["linear"]}
+    declared = {(page["chapter"], one["name"]) for page in told for one in page["experiments"]
+                if one["linear"]}  # fmt: skip
+    assert {chapter for chapter, _ in drawn} == {chapter for chapter, _ in declared}
+    assert {chapter for chapter, _ in drawn} >= {"ch02", "ch03", "ch09", "ch10", "ch11"}
+
+
+def test_every_job_stands_in_the_table_of_steps(smoke):
+    steps = rows_of(smoke.project.folder / RESULTS / "steps.tsv")
+    experiments = rows_of(smoke.project.folder / RESULTS / "experiments.tsv")
+    for chapter, slug in SLUGS.items():
+        own = [one for one in steps if one["chapter"] == chapter]
+        counts = Counter(one["rule"].removeprefix(f"{chapter}_") for one in own)
+        names = set(list_of_experiments(smoke, chapter))
+        assert counts["train"] == len(trained(smoke, chapter))
+        assert counts["evaluate"] == len(names)
+        assert counts["preprocess"] == len(datasets_of(smoke, chapter))
+        assert counts["report"] == 1
+        assert all(float(one["seconds"]) >= 0 for one in own)
+        assert all((smoke.project.folder / RESULTS / one["record"]).is_file()
+                   for one in own if one["record"])  # fmt: skip
+        assert all(float(one["peak_mb"]) > 0 for one in own if one["rule"].endswith("_train"))
+        assert {one["name"] for one in experiments if one["chapter"] == chapter} <= names
 
 
 # ---------------------------------------------------------------------- the MLflow store

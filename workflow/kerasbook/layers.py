@@ -6,9 +6,9 @@ module knows no Keras, so that the configuration is checked without its import.
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from kerasbook.validation import Strict
 
@@ -126,6 +126,17 @@ class Adam(_Clipped):
 
     type: Literal["adam"]
     learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.001
+    epsilon: Annotated[float, Field(gt=0, le=1)] = Field(
+        1e-7, description="Added to the root. Keras 1 had 1e-8."
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual_epsilon(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The settings of an Adam that names none are as they were before it could."""
+        told = usual(self)
+        if told["epsilon"] == type(self).model_fields["epsilon"].default:
+            del told["epsilon"]
+        return told
 
 
 class RMSprop(_Clipped):

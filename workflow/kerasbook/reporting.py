@@ -7,7 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -659,7 +660,7 @@ def render_text(path: Path, results: Results) -> str:
     def setting(experiment: str, name: str) -> str:
         if left_out(experiment):
             return NOT_RUN
-        return str(results.experiments[experiment]["settings"][name])
+        return str(reduce(getitem, name.split("."), results.experiments[experiment]["settings"]))
 
     def fact(name: str, dataset: str | None = None) -> str:
         about = results.about_of(dataset)

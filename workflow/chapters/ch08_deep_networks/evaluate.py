@@ -18,12 +18,17 @@ def agrees(parameters: int, published: str) -> bool:
 
 
 def architectures(run: SeedRun) -> dict[str, float | str]:
-    """`parameters_<network>`, `millions_<network>`, and how many agree with the published ones."""
+    """`parameters_<network>`, `millions_<network>`, and how many agree with the published ones.
+
+    `input_shape_<network>` is that of one picture as the network takes it.
+    """
     counts = dict(zip(run.predictions["networks"].tolist(), run.predictions["parameters"].tolist()))
     published = run.settings["published"]
     right = sum(agrees(counts[name], millions) for name, millions in published.items())
     told = {f"parameters_{name}": count for name, count in counts.items()}
     told |= {f"millions_{name}": count / 1e6 for name, count in counts.items()}
+    shapes = {name: run.predictions[f"shape_{name}"] for name in counts}
+    told |= {f"input_shape_{name}": shape_as_printed(shape) for name, shape in shapes.items()}
     return {**told, "published_counts": len(published), "published_counts_met": right}
 
 

@@ -43,8 +43,17 @@ def start_file(snakemake: Any) -> Path:
 # ---------------------------------------------------------------------------- architectures
 
 
-def count_architectures(snakemake: Any, step: Any) -> dict:
-    """Parameters of each network; time and memory of a forward pass of some."""
+def count_architectures(snakemake: Any, step: Any, data: Mapping[str, np.ndarray]) -> dict:
+    """Parameters of each network, and the shape of a picture as it takes it (channels last).
+
+    Of some also time and memory of a forward pass.
+    """
+    first = pictures.unpack(data["pixels"], data["shapes"])[0]
+    shapes = {}
+    for name in step.settings["networks"]:
+        network = networks.NETWORKS[name]
+        sized = pictures.resized(first, network.size, "nearest")[np.newaxis]
+        shapes[f"shape_{name}"] = np.array(networks.prepared(sized, network.family).shape, np.int64)
     parameters = forward.counted(step.settings["networks"])
     times = {}
     for name in step.settings["forward"]:
@@ -54,6 +63,7 @@ def count_architectures(snakemake: Any, step: Any) -> dict:
     predictions = {
         "networks": np.array(list(parameters)),
         "parameters": np.array(list(parameters.values()), np.int64),
+        **shapes,
     }
     return {"predictions": predictions, "times": times}
 
@@ -273,7 +283,7 @@ def main(snakemake) -> None:
             fine_tune(snakemake, step, run, data)
         else:
             done = (
-                count_architectures(snakemake, step)
+                count_architectures(snakemake, step, data)
                 if task == "architectures"
                 else recognise(snakemake, step, data)
             )
