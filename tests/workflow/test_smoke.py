@@ -369,7 +369,7 @@ COMMAND = "snakemake -c2 --configfile config/smoke.yaml --forcerun "
 
 @pytest.mark.parametrize("chapter", SLUGS)
 def test_the_commands_of_the_pages_run_what_they_say(smoke, chapter):
-    """One of each kind is given to Snakemake as it stands, the others ask for files that it made."""
+    """One of each kind is given to Snakemake as it stands; the others name files that are there."""
     folder, slug = smoke.project.folder, SLUGS[chapter]
     page = smoke.project.json(RESULTS / slug / "report.json")
     told = [*page["rows"], *page["experiments"], *page["faults"]]
@@ -433,7 +433,7 @@ def test_linear_models_stand_beside_the_networks(smoke):
 def test_every_job_stands_in_the_table_of_steps(smoke):
     steps = rows_of(smoke.project.folder / RESULTS / "steps.tsv")
     experiments = rows_of(smoke.project.folder / RESULTS / "experiments.tsv")
-    for chapter, slug in SLUGS.items():
+    for chapter in SLUGS:
         own = [one for one in steps if one["chapter"] == chapter]
         counts = Counter(one["rule"].removeprefix(f"{chapter}_") for one in own)
         names = set(list_of_experiments(smoke, chapter))
