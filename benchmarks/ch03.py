@@ -27,8 +27,11 @@ def ch03() -> list[Row]:
     plain.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
 
     logreg = throughput("ch03_throughput", Training(model, x, y, BATCH), plain)
-    exercise = settings_of("ch03", "exercise")
-    ours, same = (networks.build(exercise, FEATURES, CLASSES) for _ in range(2))
+    measured = [logreg]
     some = slice(12_800)
-    training = Training(ours, x[some], y[some], exercise["batch_size"])
-    return [logreg, throughput("ch03_exercise_throughput", training, same)]
+    for name in ("mlp_overfitting", "exercise"):
+        told = settings_of("ch03", name)
+        ours, same = (networks.build(told, FEATURES, CLASSES) for _ in range(2))
+        training = Training(ours, x[some], y[some], told["batch_size"])
+        measured.append(throughput(f"ch03_{name}_throughput", training, same))
+    return measured

@@ -76,6 +76,21 @@ def file(tmp_path, trained):
     return path
 
 
+def test_a_file_of_weights_is_opened_for_reading(file, monkeypatch):
+    """The printed code says no mode, which older versions of h5py took for leave to write."""
+    modes, opened = [], h5py.File
+    before = file.read_bytes(), file.stat().st_mtime_ns
+
+    def spy(path, mode=None, **more):
+        modes.append(mode)
+        return opened(path, mode, **more)
+
+    monkeypatch.setattr(h5py, "File", spy)
+    weights.load_weights(file, Network(), "name")
+    assert modes and set(modes) == {"r"}
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+
+
 def assert_same_last_kernel(one, other):
     kernels = [network.layers[6].weights[0].value for network in (one, other)]
     np.testing.assert_array_equal(*kernels)

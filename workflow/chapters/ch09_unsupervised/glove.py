@@ -1,7 +1,7 @@
 """GloVe vectors (Pennington, Socher and Manning 2014), read for the words that are needed.
 
 A file of vectors is text: a line holds a word and its numbers, parted by single blanks. The
-published one has 400,000 lines in an archive of 822 MB; it is read as a stream, and only the
+published one has 400,000 lines in an archive of 862 MB; it is read as a stream, and only the
 vectors of the vocabulary are kept.
 """
 

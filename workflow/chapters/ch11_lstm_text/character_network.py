@@ -1,4 +1,6 @@
-"""The character network of chapter 4.11, trained outside Keras in about two thirds of its time.
+"""The character network of chapter 4.11, trained outside Keras, which takes longer.
+
+(How much longer: `ch11_char_lstm_throughput` of `make bench`.)
 
 One LSTM layer (Hochreiter and Schmidhuber 1997, with a forget gate) reads windows of characters,
 and a softmax layer says which character comes next. The network is Keras's: weights have its
