@@ -14,6 +14,7 @@
 # make test-slurm    the SLURM profile on a real SLURM; installs Debian's packages, wants root
 # make slurm-cancel  cancel the SLURM jobs that were submitted from this folder
 # make pages   the pages of a finished run (EDITION=bundled) before validators and a browser
+# make picture   the README's picture of a page, from the book edition's 4.7
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +26,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 
 PAGES := tests/pages/node_modules
 
-.PHONY: run book compare snapshot trace crate test smoke-run others on-slurm test-slurm slurm-cancel lint unit tools packages pages browser bench determinism ui tracking-server schemas locks clean
+.PHONY: run book compare snapshot trace crate test smoke-run others on-slurm test-slurm slurm-cancel lint unit tools packages pages picture browser bench determinism ui tracking-server schemas locks clean
 .DEFAULT_GOAL := run
 
 $(VENV)/run.stamp: envs/cpu.lock
@@ -137,6 +138,9 @@ slurm-cancel: $(VENV)/run.stamp
 
 pages: $(VENV)/test.stamp $(PAGES)/.package-lock.json browser
 	@KERASBOOK_PAGES=results/$(or $(EDITION),bundled) $(BIN)/python -m pytest -rs tests/workflow/test_pages.py
+
+picture: $(VENV)/run.stamp
+	@$(BIN)/python -m tests.pages.picture results/book/ch07_*/report.html docs/report.png
 
 bench: $(VENV)/run.stamp
 	@$(BIN)/python -m benchmarks.run

@@ -16,6 +16,7 @@ from kerasbook.errors import KerasbookError
 from kerasbook.files import read_json, write_json
 from kerasbook.reporting import TABLE_COLUMNS, write_table
 from kerasbook.verdicts import OUTSIDE, judge, read_ledger
+from tests.pages import picture
 
 MACHINE = {"processor": "A", "instructions": ["avx2"], "cores": 2, "memory_gb": 23.5, "system": "x"}
 VERSIONS = {"python": "3.11.7", "numpy": "2.4.6", "mlflow": "3.17.2"}
@@ -385,6 +386,14 @@ def test_the_readme_and_its_picture_say_what_the_snapshot_says(tmp_path):
     for name in ("README.md", str(readme.PICTURE)):
         made, kept = (folder / name for folder in (tmp_path, PROJECT))
         assert made.read_text("utf-8") == kept.read_text("utf-8"), f"{name}: call `make snapshot`"
+
+
+@pytest.mark.repository
+def test_the_picture_of_a_page_shows_what_the_snapshot_says():
+    snapshot = reference.read(PROJECT / reference.FOLDER)
+    rows = [row for row in snapshot.reproduction if row["id"].startswith("ch07.")]
+    told = picture.shown_by(PROJECT / "docs/report.png")
+    assert told == picture.shows(rows), "docs/report.png: call `make picture`"
 
 
 @pytest.mark.repository
