@@ -180,8 +180,9 @@ def compared(pages: list[dict], path: Path, folder: Path) -> dict:
         "alt": f"Skill against parameters and against time. The best of each chapter: {told}.",
         "caption": "Skill is the share of the trivial rule's mistakes that an experiment does not "
         "make, so that tasks on which guessing is worth more or less stand on one axis: 0 always "
-        "gives the commonest class, 1 makes no mistake; what is below -1 stands there. A mark is the mean over seeds; linear models are hollow. The axes of size "
-        "and time are logarithmic.",
+        "gives the commonest class, 1 makes no mistake; what is below -1 stands there. "
+        "A mark is the mean over seeds; linear models are hollow. The axes of size and time are "
+        "logarithmic.",
     }
 
 
