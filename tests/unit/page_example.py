@@ -514,6 +514,7 @@ def write_results(folder: Path) -> list[dict]:
     table = "".join("\t".join(line) + "\n" for line in lines)
     for path in ("reproduction.tsv", f"{SLUG}/reproduction.tsv"):
         write(path, table)
-    for path in ("index.html", "errata.html", "errata.tsv", f"{SLUG}/report.html"):
+    tables = ("errata.tsv", "steps.tsv", "experiments.tsv")
+    for path in ("index.html", "errata.html", *tables, f"{SLUG}/report.html"):
         write(path, "<p>")
     return [told]
