@@ -174,6 +174,15 @@ def test_where_no_socket_can_be_made_jobs_write_themselves(place, monkeypatch):
     assert place.content()["1"][0] == "FINISHED"
 
 
+def test_a_job_leaves_no_connection_to_be_warned_of(place):
+    place.clerk()
+    job = place.start("-W", "always::ResourceWarning", "-c", JOB, str(place.file), "1")
+    job.stdout.readline()
+    _, errors = job.communicate("go\n", timeout=120)
+    assert job.returncode == 0, errors
+    assert "unclosed" not in errors
+
+
 def test_ctrl_c_is_not_for_the_clerk(place):
     office = place.clerk()
     office.send_signal(signal.SIGINT)

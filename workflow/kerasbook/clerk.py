@@ -58,11 +58,12 @@ class Line:
         if not address or not uri.startswith(SQLITE):
             raise Lost
         try:
-            self._socket = socket.socket(socket.AF_UNIX)
-            self._socket.connect(address)
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(address)
+                # Which keeps the connection, until nobody has it any more.
+                self._file = connection.makefile("rw", encoding="utf-8")
         except OSError as error:
             raise Lost from error
-        self._file = self._socket.makefile("rw", encoding="utf-8")
 
     def receive(self, events: Iterable[Event]) -> None:
         """Have events put into the store; they are there when this returns.
