@@ -23,6 +23,11 @@ SIZE = 1180, 820
 SHOWN = 6  # rows that stand in a picture of that size
 
 
+def browser_here() -> str | None:
+    """The path of the browser that is installed; None where there is none."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def shows(rows: Sequence[Mapping[str, Any]]) -> str:
     """What the picture says: the counts of the verdicts, and each row's id, value and verdict.
 
@@ -31,9 +36,10 @@ def shows(rows: Sequence[Mapping[str, Any]]) -> str:
     """
     counts = dict(sorted(Counter(row["verdict"] for row in rows).items()))
     first = [
-        [row["id"], row["printed"], f"{float(row['mean']):.4f}", row["verdict"]]
+        [row["id"], row["printed"], f"{float(row['mean']):.4f}" if row["mean"] else "",
+         row["verdict"]]
         for row in rows[:SHOWN]
-    ]
+    ]  # fmt: skip
     return json.dumps({"verdicts": counts, "rows": first})
 
 
@@ -45,8 +51,10 @@ def shown_by(picture: Path) -> str | None:
 
 def main(page: Path, picture: Path) -> None:
     """Photograph a chapter's page from its table of numbers on."""
+    if not page.is_file():
+        raise SystemExit(f"{page}: not found; run the book edition's 4.7 first (make book)")
     rows = json.loads((page.parent / "report.json").read_text(encoding="utf-8"))["rows"]
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    browser = browser_here()
     if browser is None:
         raise SystemExit(f"found none of {', '.join(BROWSERS)}, expected a browser")
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +70,7 @@ def main(page: Path, picture: Path) -> None:
         subprocess.run(
             [browser, "--headless", "--no-sandbox", "--hide-scrollbars", f"--screenshot={shot}",
              f"--window-size={SIZE[0]},{SIZE[1]}", copy.as_uri()],
-            check=True, capture_output=True,
+            check=True,
         )  # fmt: skip
         told = PngImagePlugin.PngInfo()
         told.add_text("shows", shows(rows))

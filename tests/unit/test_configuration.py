@@ -249,6 +249,11 @@ def change_of(*path):
         ("ch06", change_of("linear", ["mnits"]), ["linear: found 'mnits'", "'mnist'?"]),
         (
             "ch08",
+            change_of("unpriced", 0, "id", "dropout"),
+            ["faults, unpriced: found the id 'dropout' twice"],
+        ),
+        (
+            "ch08",
             change_of(
                 *("experiments", "mobilenet_samples", "editions", "bundled"),
                 *("weights", "miniature_digit"),

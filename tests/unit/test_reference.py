@@ -181,6 +181,22 @@ def test_a_number_that_is_told_no_more_is_no_success(snapshot, tmp_path):
     assert found["n_rows"] == "holds"
 
 
+def test_a_number_that_only_some_runs_tell_may_be_missing(tmp_path):
+    def stopped(seed):
+        return values(seed) | ({"loss@2": 0.3} if seed == 2 else {})
+
+    reference.take(results(tmp_path / "book", metrics=stopped), tmp_path / "reference")
+    taken = reference.read(tmp_path / "reference")
+    assert any("loss@2" in run.metrics for run in taken.runs.values())
+    folder = results(
+        tmp_path / "b", machine={**MACHINE, "processor": "B"},
+        metrics=lambda seed: values(seed, random=9),
+    )  # fmt: skip
+    found = standings(taken, folder)[1]
+    assert "loss@2" not in found
+    assert "not compared" not in found.values()
+
+
 def test_a_constant_that_changed_differs(snapshot, tmp_path):
     machine = {**MACHINE, "processor": "B"}
     other = results(
@@ -320,13 +336,15 @@ def test_texts_of_today_are_told_without_a_run(snapshot, tmp_path, monkeypatch):
     rows = reference.read_table(folder / "reproduction.tsv")
     not_run = rows[0] | {"id": "ch07.other.n", "verdict": "not run", "p": "", "command": ""}
     outside = rows[0] | {"verdict": "worse"}
-    write_table(folder / "reproduction.tsv", list(rows[0]), [outside, not_run])
+    of_data = not_run | {"id": "ch07.digits.n"}
+    write_table(folder / "reproduction.tsv", list(rows[0]), [outside, not_run, of_data])
     fault = {"id": "one", "printed": "New.", "wrong": "It is new.", "as_printed": "conv",
              "corrected": "other", "metric": "loss", "repaired_metric": None}  # fmt: skip
     told = {
         "faults": [fault, {**fault, "id": "two"}],
         "unpriced": [{"id": "three", "printed": "A.", "wrong": "B.", "why": "It stops."}],
         "answers": {"other.n": "renamed.n"},
+        "experiments": {"conv": {}, "other": {}, "renamed": {}},
         "causes": [{"rows": ["conv.test_accuracy"], "cause": "Other dice."}],
     }
     file = SimpleNamespace(model_dump=lambda mode: told, answers={})
@@ -335,6 +353,7 @@ def test_texts_of_today_are_told_without_a_run(snapshot, tmp_path, monkeypatch):
     made["chapters"]["ch07"]["left_out"] = {"other": "its data cannot be had"}
     write_json(folder / "made.json", made)
     reference.retell(folder)
+    told["unpriced"][0]["why"] = "It ends."
     reference.retell(folder)  # a second time nothing is added
     one, two, three = reference.read_table(folder / "errata.tsv")
     assert one == before | {"printed": "New.", "wrong": "It is new."}
@@ -344,10 +363,11 @@ def test_texts_of_today_are_told_without_a_run(snapshot, tmp_path, monkeypatch):
     command = "snakemake -c2 --configfile config/book.yaml --forcerun ch07_train -- "
     assert two["command"] == f"{command}{slug}/conv/metrics.json {slug}/other/metrics.json"
     assert (three["fault"], three["standing"]) == ("three", "not measured")
-    assert (three["text"], three["printed"]) == ("Not measured: It stops.", "A.")
+    assert (three["text"], three["printed"]) == ("Not measured: It ends.", "A.")
     told = reference.read_table(folder / "reproduction.tsv")
     assert told[0]["cause"] == "Other dice."
     assert told[1]["command"] == f"{command}{slug}/renamed/metrics.json"
+    assert told[2]["command"] == ""  # no experiment tells it
 
 
 @pytest.mark.parametrize("text", ["no marks", f"{readme.END}{readme.BEGIN}", readme.BEGIN])
@@ -480,7 +500,7 @@ def test_the_errata_have_every_fault_that_is_told_of():
             row = rows[name, fault.id]
             assert (row["printed"], row["wrong"]) == (fault.printed, fault.wrong)
             assert (row["standing"] == "not measured") == (not row["effect"])
-            assert row["command"] or fault in file.unpriced
+            assert row["command"] or row["text"] == f"Not measured: {fault.why}"
     # Those that were known when the work began, in the tutorial's order.
     known = {
         "ch01": ("momentum", "held_out", "rand_without_size"),
@@ -506,7 +526,16 @@ def test_every_row_of_the_snapshot_says_what_it_stands_on():
         name = row["id"]
         if row["kind"] == "timing":
             continue
-        assert row["command"].startswith("snakemake -c2 --configfile config/book.yaml"), name
+        target = re.fullmatch(
+            r"snakemake -c2 --configfile config/book\.yaml "
+            r"--forcerun ch\d\d_(?:train|preprocess) -- "
+            r"(?:results|data/processed)/book/(ch\d\d)_\w+/(\w+)(?:/metrics\.json|\.npz)",
+            row["command"],
+        )
+        assert target and target[1] == name[:4], name
+        chapter = load_chapter(target[1], "book")
+        known = {*chapter.experiments, *(one.dataset for one in chapter.experiments.values())}
+        assert target[2] in known, name
         assert row["reason"], name
         if row["verdict"] != "not run":
             assert row["run_ids"] and int(row["n_seeds"]) >= 1, name

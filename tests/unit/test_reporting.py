@@ -306,9 +306,22 @@ def test_text_of_what_was_left_out_says_so(made, tmp_path):
     source = (
         "{{ ours('kim', 'best') }} {{ setting('kim', 'epochs') }} {{ quoted('kim', 'shape') }} "
         "{{ printed_seed('kim', 'best') }} {{ fact('a', 'glove') }} {{ has('kim') }} "
-        "{{ has('cnn') }} {{ setting('cnn', 'epochs') }}"
+        "{{ has('cnn') }} {{ setting('cnn', 'epochs') }} {{ mean('kim', 'best') }}"
     )
-    assert text(tmp_path, results, source) == "(not run) " * 5 + "False True 3"
+    assert text(tmp_path, results, source) == "(not run) " * 5 + "False True 3 nan"
+
+
+def test_text_asks_for_a_mean_as_a_number_and_for_settings_that_there_are(made, tmp_path):
+    results = made()
+    results.experiments["cnn"]["settings"]["optimizer"] = {"type": "sgd"}
+    source = (
+        "{% if mean('cnn', 'best') > 0 %}more{% endif %} {{ setting('cnn', 'optimizer.type') }}"
+    )
+    results.metrics["cnn"]["summary"]["best"] = {"mean": 0.5, "sd": None, "n": 1}
+    assert text(tmp_path, results, source) == "more sgd"
+    for name in ("optimizer.rate", "optimizer.type.a", "optimiser"):
+        with pytest.raises(KerasbookError, match=rf"asks for the setting {name} of cnn; there is"):
+            text(tmp_path, results, f"{{{{ setting('cnn', '{name}') }}}}")
 
 
 def test_a_misspelt_experiment_is_no_experiment_that_was_left_out(made, tmp_path):

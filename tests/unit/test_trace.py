@@ -103,6 +103,19 @@ def test_a_number_of_the_prose_leads_to_its_runs_too(folder):
     assert "rule ch07_preprocess mnist" in text
 
 
+def test_a_printed_number_without_a_page_is_not_told_as_one_of_ours(folder):
+    (folder / "reproduction.tsv").unlink()
+    (folder / SLUG / "reproduction.tsv").unlink()
+    (folder / SLUG / "report.json").unlink()
+    with pytest.raises(KerasbookError, match="its chapter has no page there yet"):
+        trace.trace(folder, NUMBER)
+    assert "report.html" not in said(folder, "ch07.conv.hinge")
+    (folder / SLUG / "conv/evaluate.json").unlink()
+    (folder / SLUG / "conv/metrics.json").unlink()
+    with pytest.raises(KerasbookError, match="found no such number or run"):
+        trace.trace(folder, "ch07.conv.hinge")
+
+
 def test_a_run_leads_to_its_numbers_and_its_command(folder):
     text = said(folder, page_example.RUNS[0])
     assert f"run {page_example.RUNS[0]} seed 1" in text

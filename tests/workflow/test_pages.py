@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from tests.pages import examples
+from tests.pages.picture import browser_here
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "tests/pages"
 PACKAGES = TOOLS / "node_modules"
 VALIDATOR = PACKAGES / "vnu-jar/build/dist/vnu.jar"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def need(tools: dict[str, object]) -> None:
@@ -55,7 +55,7 @@ def validator() -> list:
 @pytest.fixture(scope="session")
 def browser():
     """Asks the browser about pages; gives what it says of them."""
-    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
+    chromium = browser_here()
     packages = npm_package("playwright-core") | npm_package("axe-core")
     need({"node": shutil.which("node"), "chromium": chromium, **packages})
 

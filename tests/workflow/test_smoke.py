@@ -433,7 +433,7 @@ def test_linear_models_stand_beside_the_networks(smoke):
 def test_every_job_stands_in_the_table_of_steps(smoke):
     steps = rows_of(smoke.project.folder / RESULTS / "steps.tsv")
     experiments = rows_of(smoke.project.folder / RESULTS / "experiments.tsv")
-    for chapter in SLUGS:
+    for chapter, slug in SLUGS.items():
         own = [one for one in steps if one["chapter"] == chapter]
         counts = Counter(one["rule"].removeprefix(f"{chapter}_") for one in own)
         names = set(list_of_experiments(smoke, chapter))
@@ -445,7 +445,11 @@ def test_every_job_stands_in_the_table_of_steps(smoke):
         assert all((smoke.project.folder / RESULTS / one["record"]).is_file()
                    for one in own if one["record"])  # fmt: skip
         assert all(float(one["peak_mb"]) > 0 for one in own if one["rule"].endswith("_train"))
-        assert {one["name"] for one in experiments if one["chapter"] == chapter} <= names
+        assert {one["name"] for one in experiments if one["chapter"] == chapter} == names
+        one = next(one for one in experiments if one["chapter"] == chapter)
+        told = smoke.project.json(RESULTS / slug / one["name"] / "metrics.json")
+        assert float(one["mean"]) == told["summary"][one["metric"]]["mean"]
+        assert int(one["n_seeds"]) == len(told["seeds"])
 
 
 # ---------------------------------------------------------------------- the MLflow store

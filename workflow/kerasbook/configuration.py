@@ -524,6 +524,12 @@ def load_chapter(chapter: str, edition: str, folder: Path | None = None) -> Chap
         model = _model_for(entry, models, where)
         validate(OwnEditions, {key: entry[key] for key in ("editions",) if key in entry}, where)
         experiments[name] = validate(model, merged(file, entry, edition), where)
+    ids = [fault.id for fault in (*file.faults, *file.unpriced)]
+    if twice := sorted({one for one in ids if ids.count(one) > 1}):
+        raise KerasbookError(
+            f"{path}: faults, unpriced: found the id '{twice[0]}' twice, expected one of its own "
+            "for each."
+        )
     for index, fault in enumerate(file.faults):
         for role in ("as_printed", "corrected"):
             name = getattr(fault, role)

@@ -134,7 +134,7 @@ class Adam(_Clipped):
     def _without_the_usual_epsilon(self, usual: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """The settings of an Adam that names none are as they were before it could."""
         told = usual(self)
-        if told["epsilon"] == type(self).model_fields["epsilon"].default:
+        if told.get("epsilon") == type(self).model_fields["epsilon"].default:
             del told["epsilon"]
         return told
 

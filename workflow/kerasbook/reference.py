@@ -195,9 +195,10 @@ def _taken(results: Path, page: Mapping[str, Any]) -> tuple[dict[str, Any], list
 def _told_of_errata(row: Mapping[str, Any], chapters: Mapping[str, Any]) -> dict[str, Any]:
     """A row of errata with its texts as the chapter's file has them today."""
     chapter = chapters[row["chapter"]]
-    faults = {one["id"]: one for one in chapter["faults"] + chapter["unpriced"]}
-    texts = {key: faults.get(row["fault"], row)[key] for key in ("printed", "wrong")}
-    told = {**dict.fromkeys(errata.COLUMNS, ""), **row, **texts}
+    faults = {one["id"]: {key: one[key] for key in ("printed", "wrong")}
+              for one in chapter["faults"]}  # fmt: skip
+    faults |= {one["id"]: _filled(unpriced(one)) for one in chapter["unpriced"]}
+    told = {**dict.fromkeys(errata.COLUMNS, ""), **row, **faults.get(row["fault"], {})}
     if not told["command"] and told["as_printed"]:
         told["command"] = _command(row["chapter"], told["as_printed"], told["corrected"])
     return told
@@ -217,8 +218,8 @@ def _told_of_number(row: Mapping[str, Any], chapters: Mapping[str, Any]) -> dict
     chapter, name = row["id"].split(".", 1)
     cause = causes_of(chapters[chapter]).get(name, "") if row["verdict"] in OUTSIDE else ""
     told = {**dict.fromkeys(REPRODUCTION_COLUMNS, ""), **row, "cause": cause}
-    if not told["command"] and row["verdict"] == "not run":
-        experiment = chapters[chapter]["answers"].get(name, name).partition(".")[0]
+    experiment = chapters[chapter]["answers"].get(name, name).partition(".")[0]
+    if row["verdict"] == "not run" and experiment in chapters[chapter]["experiments"]:
         told["command"] = _command(chapter, experiment)
     return told
 
@@ -473,7 +474,9 @@ def _numbers(experiment: str, ours: Sequence[Run], theirs: Sequence[Run]) -> lis
             out.append(Compared(experiment, name, "new", mine[0]))
             continue
         if not mine:
-            out.append(Compared(experiment, name, "not compared", None, other[0]))
+            # What only some runs tell (an epoch that few come to) may be missing by chance.
+            if len(other) == len(theirs):
+                out.append(Compared(experiment, name, "not compared", None, other[0]))
             continue
         if any(isinstance(one, str) or one is None for one in mine + other):
             standing = "holds" if set(mine) == set(other) else "differs"

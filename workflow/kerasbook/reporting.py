@@ -609,7 +609,8 @@ def render_text(path: Path, results: Results) -> str:
     """A chapter's text with its numbers filled in from the results and the ledger.
 
     The text may say `{{ ours('conv', 'test_accuracy') }}` (mean ± standard deviation over
-    seeds, with the ledger's decimals or those given), `{{ printed_seed('ann', 'error@1') }}`
+    seeds, with the ledger's decimals or those given), `{% if mean('a', 'test_loss') < 1 %}`
+    (the mean as a number, NaN where it was not run), `{{ printed_seed('ann', 'error@1') }}`
     (the value of the seed that the tutorial fixed, or as `ours` where it was not run),
     `{{ printed('ch07.conv.test_accuracy') }}`, `{{ setting('conv', 'epochs') }}`,
     `{{ fact('n_rows') }}` (of the first data set, or of the one that it names) and
@@ -646,10 +647,13 @@ def render_text(path: Path, results: Results) -> str:
         if isinstance(first, str):  # a shape, say, which has no mean
             return first
         told = results.value(experiment, metric)
-        mean = shown(experiment, metric, told["mean"], digits)
+        middle = shown(experiment, metric, told["mean"], digits)
         if not told["sd"]:  # one seed, or a number that no seed changes
-            return mean
-        return f"{mean} ± {shown(experiment, metric, told['sd'], digits)}"
+            return middle
+        return f"{middle} ± {shown(experiment, metric, told['sd'], digits)}"
+
+    def mean(experiment: str, metric: str) -> float:
+        return math.nan if left_out(experiment) else results.value(experiment, metric)["mean"]
 
     def printed_seed(experiment: str, metric: str, digits: int | None = None) -> str:
         seed = None if left_out(experiment) else results.experiments[experiment]["printed_seed"]
@@ -660,7 +664,13 @@ def render_text(path: Path, results: Results) -> str:
     def setting(experiment: str, name: str) -> str:
         if left_out(experiment):
             return NOT_RUN
-        return str(reduce(getitem, name.split("."), results.experiments[experiment]["settings"]))
+        try:
+            told = results.experiments[experiment]["settings"]
+            return str(reduce(getitem, name.split("."), told))
+        except (KeyError, TypeError) as error:
+            raise KerasbookError(
+                f"{path}: asks for the setting {name} of {experiment}; there is none."
+            ) from error
 
     def fact(name: str, dataset: str | None = None) -> str:
         about = results.about_of(dataset)
@@ -684,6 +694,7 @@ def render_text(path: Path, results: Results) -> str:
         text = environment.from_string(source).render(
             printed=printed,
             ours=ours,
+            mean=mean,
             printed_seed=printed_seed,
             setting=setting,
             fact=fact,

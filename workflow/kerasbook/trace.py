@@ -77,17 +77,19 @@ class _Folder:
         hint = f" (did you mean '{begun[0]}'?)" if begun else nearest(name, known)
         return KerasbookError(
             f"{name}: found no such number or run in {self.folder}{hint}, expected an id of "
-            f"{LEDGER}, another number of a run (ch07.conv.test_loss), or the id of an MLflow run. "
-            "The pages show them."
+            f"{LEDGER}, another number of a run (ch03.mlp_relu.test_loss), or the id of an MLflow "
+            "run. The pages show them."
         )
 
     def number(self, name: str) -> tuple[list[Record], dict[str, Any]] | None:
         """The runs of a number that the ledger does not have, and its value of each seed.
 
         Args:
-            name: chapter, experiment and metric (`ch07.conv.test_loss`), or chapter, data set and
-                what preprocessing tells of it (`ch07.mnist.n_train`), which no seed has.
+            name: chapter, experiment and metric (`ch03.mlp_relu.test_loss`), or chapter, data set
+                and what preprocessing tells of it (`ch07.mnist.n_train`), which no seed has.
         """
+        if LEDGER.is_file() and name in {row.id for row in read_ledger(LEDGER)}:
+            return None  # it is printed, but has no page yet
         chapter, _, rest = name.partition(".")
         own, _, metric = rest.partition(".")
         runs = [one for one in self.runs.values() if one.name == own and metric
@@ -96,7 +98,8 @@ class _Folder:
         if prepared and metric in prepared[0].content["facts"]:
             return prepared, {"": prepared[0].content["facts"][metric]}
         trained = [one for one in runs if one.stage == "train"]
-        if not trained:
+        evaluated = [one for one in runs if one.stage == "evaluate"]
+        if not trained or not evaluated:
             return None
         folder = self.folder / trained[0].chapter / own
         values = read_json(folder / "metrics.json")["seeds"]
@@ -285,7 +288,8 @@ def _of_number(
     lines = [("number", f"{name}, of {'the data' if '' in values else 'our runs'} alone")]
     for seed, value in values.items():
         lines.append(("ours", f"{value} (seed {seed})" if seed else str(value)))
-    lines.append(("page", f"{folder.folder / runs[0].chapter / 'report.html'}"))
+    if runs[0].chapter in folder.pages:
+        lines.append(("page", f"{folder.folder / runs[0].chapter / 'report.html'}"))
     command = folder.command(runs[0])
     if command:
         lines.append(("re-run", command))
@@ -345,7 +349,9 @@ def _text(lines: Sequence[Line]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a trace; returns the exit status."""
     parser = argparse.ArgumentParser(prog="make trace", description=__doc__)
-    parser.add_argument("id", help="of a printed number or of an MLflow run")
+    parser.add_argument(
+        "id", help="of a printed number, of another number of a run, or of an MLflow run"
+    )
     parser.add_argument("--edition", choices=EDITIONS, help="without it, the newest with results")
     options = parser.parse_args(arguments)
     if not options.id:

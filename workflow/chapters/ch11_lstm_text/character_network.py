@@ -1,6 +1,6 @@
-"""The character network of chapter 4.11, trained outside Keras, which takes longer.
+"""The character network of chapter 4.11, trained outside Keras, in less time than Keras takes.
 
-(How much longer: `ch11_char_lstm_throughput` of `make bench`.)
+(`ch11_char_lstm_throughput` of `make bench` says in how much less.)
 
 One LSTM layer (Hochreiter and Schmidhuber 1997, with a forget gate) reads windows of characters,
 and a softmax layer says which character comes next. The network is Keras's: weights have its
