@@ -151,7 +151,7 @@ def section(snapshot: "Snapshot", behind: Mapping[str, Sequence[str]]) -> str:
         "",
         f"{len(chances)} numbers are judged by a 95 % interval. {outside} lie outside, where "
         f"{format_number((1 - COVERAGE) * len(chances), 2)} would if all held; "
-        f"{stand} stand out even though many were looked at. With "
+        f"{stand} {'stands' if stand == 1 else 'stand'} out even though many were looked at. With "
         f"{n} seeds the rule catches, four times in five, a printed run whose process lies "
         f"{format_number(seen_shift(n), 2)} standard deviations from ours.",
         *_of_faults(snapshot.errata),
