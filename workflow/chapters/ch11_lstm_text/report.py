@@ -235,8 +235,8 @@ def loss(results: Results) -> ChapterFigure:
         title,
         "Cross-entropy (nats per character) by epoch: its mean while the epoch is learnt, as "
         "Keras prints it, and over windows spread evenly through the text once the epoch has "
-        f"ended. All characters equally likely would give {uniform:.3f}. A strong line is the mean "
-        "over seeds, a thin line one seed"
+        f"ended. All characters equally likely would give {uniform:.3f}. The axes are logarithmic: "
+        "what diverges goes far. A strong line is the mean over seeds, a thin line one seed"
         + (", a diamond what is printed." if results.edition == "book" else "."),
         f"Lines by epoch. Loss over the text at the end: {ends}.",
         plots.curves(
@@ -244,6 +244,7 @@ def loss(results: Results) -> ChapterFigure:
             ["loss", "text_loss"],
             labels={**labels, "loss": "loss while learning", "text_loss": "loss after the epoch"},
             printed=results.printed_history(names),
+            log=["loss", "text_loss"],
         ),
     )
 
