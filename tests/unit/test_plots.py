@@ -220,3 +220,18 @@ def test_every_line_of_a_wrapped_label_ends_where_the_labels_end(tmp_path):
     assert max(ends) - min(ends) < 0.1
     plots.save_svg(figure, path, "Labels")
     assert path.read_bytes() == once
+
+
+@pytest.mark.parametrize(
+    ("values", "there"),
+    [([1.6, 12.0], {"2", "5", "10"}), ([1.6, 640.0], {"10", "100"})],
+)
+def test_a_logarithmic_axis_has_numbers_as_they_are_read(values, there):
+    figure = plots.curves({"a": {"loss": np.array([values])}}, ["loss"], log=["loss"])
+    figure.draw_without_rendering()
+    panel = figure.axes[0]
+    low, high = panel.get_ylim()
+    major = {one.get_text() for one in panel.get_yticklabels()
+             if low <= one.get_position()[1] <= high}  # fmt: skip
+    assert major == there
+    assert not any(one.get_text() for one in panel.get_yticklabels(minor=True))

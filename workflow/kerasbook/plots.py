@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from kerasbook.files import write_text
 
@@ -125,6 +125,17 @@ def _readable(name: str) -> str:
     """`val_accuracy` as a reader would write it."""
     words = name.replace("_", " ")
     return re.sub(r"^val ", "validation ", words)
+
+
+def _plain_log_ticks(axis) -> None:
+    """Numbers as they are read (2, 50) where they are short, and not as powers of ten."""
+    low, high = axis.get_view_interval()
+    if low < 1e-3 or high > 1e4:
+        return
+    # Within two powers of ten there are few of them, so 2 and 5 stand between.
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _percent_ticks(axis) -> None:
@@ -224,6 +235,7 @@ def curves(
             _percent_ticks(panel.yaxis)
         if metric in log:
             panel.set_yscale("log")
+            _plain_log_ticks(panel.yaxis)
     for panel in axes[len(metrics) :]:
         panel.set_axis_off()
     for panel in axes[max(0, len(metrics) - columns) : len(metrics)]:
