@@ -1,7 +1,9 @@
 """What chapter 4.10 promises about speed: IMDB's preprocessing, batches of windows, writing."""
 
 import os
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from benchmarks.measure import (
     Training,
     generation,
     not_measured,
+    paired_ratio,
     seconds,
     settings_of,
     throughput,
@@ -94,22 +97,26 @@ def character_network() -> Training:
 def character_networks() -> list[Row]:
     """The character network on the bundled text: training against ready arrays, and writing."""
     from chapters.ch10_recurrent.preprocess import WINDOW
-    from kerasbook import characters, models
+    from kerasbook import characters, keras_1, models
 
     keras = models.set_up_keras(1)
     settings = settings_of("ch10", "nietzsche_lstm")
     ours = character_network()
     ids, alphabet, starts = bundled_text()
     symbols = len(alphabet)
-    # Keras's own hard gates: those of Keras 1 are a part of what is compared.
-    plain = keras.Sequential(
-        [
-            keras.Input((WINDOW, symbols)),
-            keras.layers.LSTM(settings["units"], recurrent_activation="hard_sigmoid"),
-            keras.layers.Dense(symbols, activation="softmax"),
-        ]
-    )
-    plain.compile(models.optimizer(settings["optimizer"]), "categorical_crossentropy")
+
+    def plain_with(gates: Any) -> Any:
+        plain = keras.Sequential(
+            [
+                keras.Input((WINDOW, symbols)),
+                keras.layers.LSTM(settings["units"], recurrent_activation=gates),
+                keras.layers.Dense(symbols, activation="softmax"),
+            ]
+        )
+        plain.compile(models.optimizer(settings["optimizer"]), "categorical_crossentropy")
+        return plain
+
+    plain, todays = map(plain_with, (keras_1.gates_of(keras_1.GATES), "hard_sigmoid"))
     one_hot = np.eye(symbols, dtype=np.float32)
     x, y = one_hot[characters.windows(ids, WINDOW)[starts]], one_hot[ids[starts + WINDOW]]
 
@@ -120,8 +127,17 @@ def character_networks() -> list[Row]:
     def write_texts() -> np.ndarray:
         return write(begin, DIVERSITIES, draws)
 
+    # The same network on both sides; what its gates cost beside Keras's own hard ones is the
+    # network's matter, and told without a bound.
+    fits = [
+        partial(one.fit, x, y, batch_size=settings["batch_size"], epochs=1, verbose=0)
+        for one in (plain, todays)
+    ]
+    for one in fits:
+        one()  # compiles
     return [
         throughput("ch10_batches_throughput", ours, plain, x, y),
+        Row("ch10_keras_1_gates_time", paired_ratio(*fits), "ratio"),
         *generation("ch10", ours.model, ids, WINDOW, write_texts),
     ]
 

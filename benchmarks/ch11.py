@@ -19,8 +19,6 @@ CHARACTERS = settings_of("ch11", "char_lstm")
 RMSPROP = CHARACTERS["optimizer"]
 CLASSIFIER = settings_of("ch11", "one_hot_optimizer")
 ROW_CLASSIFIER = settings_of("ch11", "tfidf_corrected")
-# Of the plain side: the gates of Keras 1 are a part of what is compared.
-KERAS_GATES = {"gates": "hard_sigmoid"}
 ROWS = 640
 
 # A run of the printed size, cut short: what it holds is there after a few hundred steps.
@@ -28,14 +26,11 @@ PRINTED_SIZE = f"""
 import numpy as np
 from chapters.ch11_lstm_text import networks, sampling
 from chapters.ch11_lstm_text.character_network import CharacterNetwork
-from chapters.ch11_lstm_text.preprocess import prepare
 from kerasbook import models
 from kerasbook.characters import window_starts
-from kerasbook.data import MAKERS
 
 models.set_up_keras(1)
-arrays, _ = prepare(MAKERS["docstrings"](), [])
-ids = np.resize(arrays["characters"], {PRINTED_CHARACTERS})
+ids = np.random.default_rng(0).integers(0, {PRINTED_SYMBOLS}, {PRINTED_CHARACTERS}, np.uint8)
 model = networks.character_model({PRINTED_SYMBOLS}, {WINDOW}, {UNITS}, {CHARACTERS["gates"]!r})
 network = CharacterNetwork(
     model.get_weights(), "categorical_crossentropy", {RMSPROP}, {CHARACTERS["gates"]!r},
@@ -95,8 +90,8 @@ def _one_hot(arrays: dict[str, np.ndarray]) -> Row:
     chosen = np.linspace(0, len(arrays["labels"]) - 1, ROWS).astype(int)
     x, y = arrays["hashed"][chosen].astype(np.int32), arrays["labels"][chosen]
     model, plain = (
-        _compiled(networks.embedding_classifier(told, inputs.VOCABULARY, inputs.LENGTH))
-        for told in (CLASSIFIER, CLASSIFIER | KERAS_GATES)
+        _compiled(networks.embedding_classifier(CLASSIFIER, inputs.VOCABULARY, inputs.LENGTH))
+        for _ in range(2)
     )
 
     def with_keras() -> None:
@@ -116,8 +111,7 @@ def _tfidf_rows(arrays: dict[str, np.ndarray]) -> Row:
     labels = arrays["labels"][chosen]
     dense = rows.toarray()[:, np.newaxis, :]
     model, plain = (
-        _compiled(networks.row_classifier(told, rows.shape[1]))
-        for told in (ROW_CLASSIFIER, ROW_CLASSIFIER | KERAS_GATES)
+        _compiled(networks.row_classifier(ROW_CLASSIFIER, rows.shape[1])) for _ in range(2)
     )
 
     def with_keras() -> None:

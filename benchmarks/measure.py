@@ -188,8 +188,7 @@ def peak_memory_mb(code: str) -> float:
 
     `code` follows the project's imports.
     """
-    script = f"{code}\nimport resource\n"
-    script += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"  # KiB on Linux
+    script = f"{code}\nfrom kerasbook.provenance import peak_memory_mb\nprint(peak_memory_mb())"
     done = subprocess.run(
         [sys.executable, "-c", script],
         env=os.environ | {"PYTHONPATH": WORKFLOW},
@@ -197,4 +196,4 @@ def peak_memory_mb(code: str) -> float:
         text=True,
         check=True,
     )
-    return float(done.stdout.split()[-1]) * 1024 / 1e6
+    return float(done.stdout.split()[-1]) * 2**20 / 1e6
