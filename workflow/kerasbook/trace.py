@@ -51,6 +51,10 @@ def newest_edition(results: Path) -> str:
     return max(ages, key=ages.get)
 
 
+def _is_printed(name: str) -> bool:
+    return LEDGER.is_file() and name in {row.id for row in read_ledger(LEDGER)}
+
+
 class _Folder:
     """What the results folder of an edition holds, read once."""
 
@@ -67,7 +71,7 @@ class _Folder:
             return KerasbookError(
                 f"{self.folder}: found no results, expected some; run snakemake first."
             )
-        if LEDGER.is_file() and name in {row.id for row in read_ledger(LEDGER)}:
+        if _is_printed(name):
             return KerasbookError(
                 f"{name}: found no row of it in {self.folder}, expected one; its chapter has no "
                 "page there yet. Run snakemake first."
@@ -88,7 +92,7 @@ class _Folder:
             name: chapter, experiment and metric (`ch03.mlp_relu.test_loss`), or chapter, data set
                 and what preprocessing tells of it (`ch07.mnist.n_train`), which no seed has.
         """
-        if LEDGER.is_file() and name in {row.id for row in read_ledger(LEDGER)}:
+        if _is_printed(name):
             return None  # it is printed, but has no page yet
         chapter, _, rest = name.partition(".")
         own, _, metric = rest.partition(".")
