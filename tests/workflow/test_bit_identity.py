@@ -8,7 +8,7 @@ import pytest
 
 from kerasbook.arrays import load_npz
 from kerasbook.configuration import load_chapter, rooms
-from tests.workflow.test_resume import Trainer
+from tests.workflow.trainer import Trainer
 
 pytestmark = pytest.mark.slow
 
@@ -41,14 +41,9 @@ def again(smoke, copy_of_the_project, tmp_path_factory):
     # Of each, the training comes first.
     jobs = sorted(jobs, key=lambda job: job["rule"].endswith("_evaluate"))
     assert len(jobs) == 2 * len(wanted)
-    said = tmp_path_factory.mktemp("again-said") / "stderr.txt"
-    with open(said, "w") as lines:
-        trainer = Trainer(project, lines)
-        try:
-            failed = [job["log"] for job in jobs if trainer.do(job) != 0]
-        finally:
-            trainer.process.kill()
-    assert not failed, said.read_text()
+    with Trainer(project, tmp_path_factory.mktemp("again-said") / "imports.log") as trainer:
+        failed = [log for job in jobs if trainer.do(job) != 0 for log in job["log"]]
+    assert not failed, "\n".join((project.folder / log).read_text() for log in failed)
     return project
 
 

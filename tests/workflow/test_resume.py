@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from kerasbook.arrays import load_npz
-from kerasbook.fork_server import ForkServer, Worker
+from tests.workflow.trainer import Trainer
 
 pytestmark = pytest.mark.slow
 
@@ -47,28 +47,6 @@ MOST_ATTEMPTS = 12
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGKILL", "full disk")
 SECONDS = 240
 FULL_AT = 8192  # bytes of a file that a full disk lets be written; logs and records fit
-
-
-class Trainer:
-    """Does jobs in forks, many at a time."""
-
-    def __init__(self, project, log):
-        self.environment = {
-            **project.environment,
-            "PYTHONPATH": str(project.folder / "workflow"),
-            "KERASBOOK_TRACKING_URI": "sqlite:///results/mlflow.db",
-            "CUDA_VISIBLE_DEVICES": "",
-            "PROJECT": str(project.folder),
-        }
-        self.server = ForkServer("keras", self.environment, log)
-
-    def start(self, job) -> Worker:
-        told = {**self.environment, "TOLD": json.dumps(job)}
-        return self.server.start(Path(__file__).with_name("one_job.py"), told)
-
-    def do(self, job) -> int:
-        """Do a job to its end: its exit status."""
-        return self.start(job).wait()
 
 
 @dataclass
@@ -156,22 +134,19 @@ def stories(smoke, copy_of_the_project, tmp_path_factory):
                         target.parent.mkdir(parents=True, exist_ok=True)
                         (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
     assert set(jobs) == set(SCENARIOS)
-    trainer = Trainer(project, tmp_path_factory.mktemp("trainer") / "imports.log")
     seed = random.SystemRandom().randrange(10**6)
     print(f"kills drawn from {seed}")
     waiting = list(jobs.items())
     told = {}
 
-    def work(_):
+    def work(trainer):
         while waiting:
             key, job = waiting.pop()
             told[key] = suffer(trainer, project, job, random.Random(f"{seed} {key}"))
 
-    try:
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(work, range(2)))
-    finally:
-        trainer.server.end()
+    imports = tmp_path_factory.mktemp("trainer") / "imports.log"
+    with Trainer(project, imports) as trainer, ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, [trainer] * 2))
     return project, told
 
 
