@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from chapters.ch10_recurrent import evaluate, figures, networks, settings, train, writing
 from kerasbook import characters, models
 from kerasbook.configuration import load_chapter
+from kerasbook.errors import KerasbookError
 
 TEXT = b"when the owl and the cat had sailed away for a year and a day, they saw the land\n" * 6
 
@@ -32,7 +33,16 @@ def sentiment(**changed: object) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"cell": "rnn"}, {"words": 101}, {"words": 0}, {"dropout": 1.0}, {"rows": 0}, {"depth": 2}],
+    [
+        {"cell": "rnn"},
+        {"words": 101},
+        {"words": 0},
+        {"dropout": 1.0},
+        {"rows": 0},
+        {"depth": 2},
+        {"validation_split": 0.95},
+        {"validation_split": -0.1},
+    ],
 )
 def test_settings_that_cannot_be_are_refused(changed: dict) -> None:
     assert settings.Sentiment(**sentiment()).cell == "lstm"
@@ -169,6 +179,28 @@ def test_rows_are_read_with_marks_or_without() -> None:
     learnt, tested = train.rows_to_read(data, {"words": 5, "marks": False})
     assert learnt.tolist() == [[0, 1, 5, 8, 9]]
     assert tested.tolist() == [[0, 1, 2, 5, 8]]
+
+
+def test_the_last_training_rows_may_be_kept_and_the_test_rows_are_watched_else() -> None:
+    x, y = np.arange(20).reshape(10, 2), np.arange(10)
+    tested = np.zeros((3, 2)), np.zeros(3)
+    assert train.learnt_and_watched(x, y, tested, {}) == ((x, y), tested)
+    learnt, watched = train.learnt_and_watched(x, y, tested, {"validation_split": 0.2})
+    assert [one.tolist() for one in learnt] == [x[:8].tolist(), list(range(8))]
+    assert [one.tolist() for one in watched] == [x[8:].tolist(), [8, 9]]
+
+
+@pytest.mark.parametrize(("n", "share"), [(10, 0.04), (1, 0.2), (1, 0.9)])
+def test_a_share_that_leaves_no_row_is_told(n: int, share: float) -> None:
+    x = np.zeros((n, 2))
+    with pytest.raises(KerasbookError, match=f"validation_split: found {share}, which keeps"):
+        train.learnt_and_watched(x, x[:, 0], (x, x[:, 0]), {"validation_split": share})
+
+
+def test_what_an_experiment_is_does_not_tell_that_no_row_is_kept() -> None:
+    assert "validation_split" not in settings.Sentiment(**sentiment()).settings()
+    told = settings.Sentiment(**sentiment(validation_split=0.2)).settings()
+    assert told["validation_split"] == 0.2
 
 
 def test_the_row_with_the_least_padding_is_followed() -> None:

@@ -274,6 +274,27 @@ def test_results_of_code_that_is_in_no_commit_are_not_taken(tmp_path):
         reference.take(results(tmp_path / "book", dirty=True), tmp_path / "reference")
 
 
+@pytest.mark.parametrize("dirty", [False, True])
+def test_tables_of_sweeps_that_were_run_are_taken(tmp_path, dirty):
+    folder = results(tmp_path / "book")
+    sweep = folder / "ch07_slug" / "sweeps"
+    point = sweep / "shape_and_rate" / "point_0123456789" / "seed1.json"
+    point.parent.mkdir(parents=True)
+    point.write_text(json.dumps({"provenance": {"dirty": dirty}}))
+    for name in ("shape_and_rate", "shape_and_rate_importance", "one_of_before"):
+        (sweep / f"{name}.tsv").write_text(f"rank\tname\n1\t{name}\n")
+    kept = tmp_path / "reference"
+    if dirty:
+        with pytest.raises(KerasbookError, match=r"shape_and_rate\.tsv: found points of code"):
+            reference.take(folder, kept)
+        assert not kept.exists()
+        return
+    reference.take(folder, kept)
+    (table,) = (kept / reference.SWEEPS).iterdir()
+    assert table.name == "ch07.shape_and_rate.tsv"
+    assert table.read_text() == "rank\tname\n1\tshape_and_rate\n"
+
+
 def test_one_chapter_is_taken_and_the_others_stay_as_they_are(snapshot, tmp_path, monkeypatch):
     monkeypatch.setattr(reference, "rooms", lambda: {"ch06": "ch06_slug", "ch07": "ch07_slug"})
     folder = tmp_path / "reference"

@@ -1,8 +1,9 @@
 """The reference snapshot: the book edition's tables, kept with the code, and comparing with them.
 
 `results/reference/` holds what was made of the book edition: the verdicts, the errata, each run's
-digest and numbers, and what made each chapter. It holds no models and no data. A chapter is of one
-machine, environment and commit; others may be of others.
+digest and numbers, and what made each chapter; and the tables of sweeps that were run, as settings
+may have been chosen by them. It holds no models and no data. A chapter is of one machine,
+environment and commit; others may be of others.
 
     python -m kerasbook.reference take            all chapters, from results/book
     python -m kerasbook.reference take ch04       one chapter again, the others as they are
@@ -25,7 +26,7 @@ from kerasbook import errata, readme
 from kerasbook.configuration import PROJECT, load_chapter, rooms
 from kerasbook.editions import configfile
 from kerasbook.errors import KerasbookError
-from kerasbook.files import read_json, write_json
+from kerasbook.files import read_json, write_json, write_text
 from kerasbook.reporting import (
     TABLE_COLUMNS,
     causes_of,
@@ -40,6 +41,7 @@ from kerasbook.verdicts import COVERAGE, OUTSIDE, chance, false_discoveries, rea
 
 BOOK = Path("results/book")
 FOLDER = Path("results/reference")
+SWEEPS = "sweeps"
 CONFIGURATION = PROJECT / "config"
 REPRODUCTION_COLUMNS = [*TABLE_COLUMNS, "stands_out"]
 RUN_COLUMNS = [
@@ -192,6 +194,25 @@ def _taken(results: Path, page: Mapping[str, Any]) -> tuple[dict[str, Any], list
     return made, list(runs_of(results, page))
 
 
+def _sweeps(results: Path, page: Mapping[str, Any]) -> dict[str, str]:
+    """File name -> table of each of a chapter's sweeps that was run; they are no part of `all`.
+
+    Raises:
+        KerasbookError: a point of one is of code that is in no commit.
+    """
+    chapter, folder = page["chapter"], results / page["slug"] / "sweeps"
+    names = load_chapter(chapter, "book", CONFIGURATION / "chapters").sweeps
+    tables = {name: folder / f"{name}.tsv" for name in names}
+    for name, table in tables.items():
+        points = (folder / name).rglob("*.json") if table.exists() else ()
+        if any(read_json(one)["provenance"]["dirty"] for one in points):
+            raise KerasbookError(
+                f"{table}: found points of code that is in no commit, expected a commit that leads "
+                f"to them. Commit, remove {folder / name}, and run the sweep again."
+            )
+    return {f"{chapter}.{name}.tsv": read_text(one) for name, one in tables.items() if one.exists()}
+
+
 def _told_of_errata(row: Mapping[str, Any], chapters: Mapping[str, Any]) -> dict[str, Any]:
     """A row of errata with its texts as the chapter's file has them today."""
     chapter = chapters[row["chapter"]]
@@ -246,6 +267,7 @@ def take(results: Path, folder: Path, chapters: Sequence[str] = ()) -> dict[str,
                 "name those that are to be taken (make snapshot CHAPTER=ch04)."
             )
     taken = {name: _taken(results, pages[name]) for name in wanted}
+    sweeps = {key: one for name in wanted for key, one in _sweeps(results, pages[name]).items()}
     numbers = {row["id"]: row for row in read_table(results / "reproduction.tsv")}
     faults = read_table(results / "errata.tsv")
     if chapters:
@@ -273,6 +295,8 @@ def take(results: Path, folder: Path, chapters: Sequence[str] = ()) -> dict[str,
     )
     write_table(folder / "runs.tsv", RUN_COLUMNS, (vars(run) for run in runs))
     write_table(folder / "metrics.tsv", METRIC_COLUMNS, values)
+    for name, table in sweeps.items():
+        write_text(folder / SWEEPS / name, table)
     whole = {"edition": "book", "chapters": {name: made[name] for name in every if name in made}}
     _write_told(folder, whole, numbers.values(), faults)
     write_json(folder / "made.json", whole)

@@ -48,12 +48,14 @@ def curves(results: Results) -> ChapterFigure:
         f"{one['val_loss'][:, -1].mean():.3f}"
         for name, one in histories.items()
     )
+    split = [one for one in names if "validation_split" in results.experiments[one]["settings"]]
+    kept = "".join(f"; '{titles[one]}' watches rows kept from training instead" for one in split)
     return ChapterFigure(
         "curves",
         title,
         "Accuracy and cross-entropy (nats) by epoch, on the training rows and on the test rows, "
-        "which the tutorial watches. A strong line is the mean over seeds, a thin line one seed"
-        + (", a diamond what is printed." if results.edition == "book" else "."),
+        f"which the tutorial watches{kept}. A strong line is the mean over seeds, a thin line one "
+        "seed" + (", a diamond what is printed." if results.edition == "book" else "."),
         f"Line plots by epoch. After the last one: {ends}.",
         plots.curves(
             histories,

@@ -1,6 +1,6 @@
 """What an experiment of chapter 4.10 may say."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -38,6 +38,18 @@ class Sentiment(KerasExperiment):
     epochs: Epochs
     batch_size: BatchSize
     rows: Count | None = Field(None, description="Training rows, the first ones; all if null.")
+    validation_split: Annotated[float, Field(ge=0, le=0.9)] = Field(
+        0.0,
+        description="The share of these rows, the last ones, that are kept from training and "
+        "watched. 0: the test rows are watched (as printed).",
+    )
+
+    def settings(self) -> dict[str, Any]:
+        """As of every experiment; that no row is kept from training is not told."""
+        told = super().settings()
+        if told["validation_split"] == 0:
+            del told["validation_split"]
+        return told
 
 
 class Linear(BaseExperiment):

@@ -11,6 +11,7 @@ from chapters.ch10_recurrent import reviews, writing
 from chapters.ch10_recurrent.writing import STEP, WINDOW
 from kerasbook import characters, checkpoints, keras_1, steps
 from kerasbook.arrays import read_processed, save_npz
+from kerasbook.errors import KerasbookError
 from kerasbook.files import write_text
 from kerasbook.tracking import Run, tracked
 from kerasbook.training import Progress, fit, save_keras_run, save_run
@@ -40,6 +41,30 @@ def rows_to_read(
     return x[: len(data["x_train"])], x[len(data["x_train"]) :]
 
 
+def learnt_and_watched(
+    x: np.ndarray, y: np.ndarray, tested: tuple[np.ndarray, np.ndarray], settings: Mapping[str, Any]
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """The rows and labels that are learnt from, and those that are watched meanwhile.
+
+    Args:
+        x, y: the training rows, (n, words) and (n,).
+        tested: the test rows and labels, which are watched where no training rows are.
+
+    Raises:
+        KerasbookError: `validation_split` leaves no row for one of them.
+    """
+    share = settings.get("validation_split", 0)
+    if not share:
+        return (x, y), tested
+    kept = round(share * len(x))
+    if not 0 < kept < len(x):
+        raise KerasbookError(
+            f"validation_split: found {share}, which keeps {kept} of {len(x)} rows from training, "
+            f"expected a share that keeps between 1 and {len(x) - 1}; change it or `rows`."
+        )
+    return (x[:-kept], y[:-kept]), (x[-kept:], y[-kept:])
+
+
 def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -> None:
     """Fit a recurrent network to reviews, and ask it about the test rows."""
     from kerasbook import models
@@ -50,7 +75,12 @@ def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -
 
     settings = step.settings
     x, x_test = rows_to_read(data, settings)
-    x, y = x[: settings["rows"]], data["y_train"][: settings["rows"]]
+    learnt, watched = learnt_and_watched(
+        x[: settings["rows"]],
+        data["y_train"][: settings["rows"]],
+        (x_test, data["y_test"]),
+        settings,
+    )
     keras.utils.set_random_seed(step.seed)
     words = data["vocabulary"].tobytes().decode().split("\n")
     model = networks.sentiment_network(settings, len(words) + reviews.FIRST_RANK + 1)
@@ -62,9 +92,8 @@ def train_sentiment(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -
         on_epoch_end=lambda epoch, logs: seconds.append(time.monotonic() - begun)
     )
     progress = fit(
-        model, (x, y), (x_test, data["y_test"]), settings["epochs"], settings["batch_size"],
-        run.metrics, [watch], seed=step.seed, keep=checkpoints.of_run(snakemake, run, step),
-        kept={"seconds": seconds},
+        model, learnt, watched, settings["epochs"], settings["batch_size"], run.metrics, [watch],
+        seed=step.seed, keep=checkpoints.of_run(snakemake, run, step), kept={"seconds": seconds},
     )  # fmt: skip
     row = first_long_row(x_test)
     answers = {
