@@ -343,12 +343,16 @@ def test_the_readme_gets_its_results_between_the_marks(snapshot, tmp_path):
     assert "stale words" not in text
     assert "| 4.7 Six or not | 1 | 1 |" in text
     assert r"| It is \| so. It should not be. |" in text
-    assert "with 3 seeds:" in text
+    assert "Left out" not in text
+    assert "with 3 seeds):" in text
     assert "0.0100 to 0.0900" in text
     before = text, (tmp_path / readme.PICTURE).read_bytes()
     readme.write(tmp_path, snapshot, {})
     again = (tmp_path / "README.md").read_text(), (tmp_path / readme.PICTURE).read_bytes()
     assert before == again
+    snapshot.made["chapters"]["ch07"]["left_out"] = {"large": "no weights"}
+    readme.write(tmp_path, snapshot, {})
+    assert "could not be had: 4.7 `large`." in (tmp_path / "README.md").read_text()
 
 
 def test_texts_of_today_are_told_without_a_run(snapshot, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasbook import plots
 from kerasbook.errors import KerasbookError
@@ -120,6 +120,16 @@ def _behind(snapshot: "Snapshot", behind: Mapping[str, Sequence[str]]) -> list[s
     ]
 
 
+def _left_out(chapters: Mapping[str, Any]) -> list[str]:
+    """The experiments that were not run, by chapter; nothing where all were."""
+    told = [
+        f"{one['number']} {', '.join(f'`{name}`' for name in one['left_out'])}"
+        for one in chapters.values()
+        if one["left_out"]
+    ]
+    return ["", f"Left out, since their data could not be had: {'; '.join(told)}."] if told else []
+
+
 def section(snapshot: "Snapshot", behind: Mapping[str, Sequence[str]]) -> str:
     """The README's results, between the two marks.
 
@@ -143,7 +153,8 @@ def section(snapshot: "Snapshot", behind: Mapping[str, Sequence[str]]) -> str:
     lines = [
         BEGIN,
         "",
-        f"The tutorial prints {len(rows)} numbers. On the original data, with {_seeds(snapshot)}:",
+        f"The tutorial prints {len(rows)} numbers. On the original data (those that vary from run "
+        f"to run with {_seeds(snapshot)}):",
         "",
         *_table(["chapter", "numbers", *shown], table, 1),
         "",
@@ -161,6 +172,7 @@ def section(snapshot: "Snapshot", behind: Mapping[str, Sequence[str]]) -> str:
         f"{format_seconds(hours)} of training. The tables are in "
         "[`results/reference/`](results/reference/); `make compare CHAPTER=ch04` runs a chapter "
         "and compares it with them.",
+        *_left_out(made["chapters"]),
         *_behind(snapshot, behind),
         "",
         END,

@@ -2,8 +2,8 @@
 
 `results/reference/` holds what was made of the book edition: the verdicts, the errata, each run's
 digest and numbers, and what made each chapter; and the tables of sweeps that were run, as settings
-may have been chosen by them. It holds no models and no data. A chapter is of one machine,
-environment and commit; others may be of others.
+may have been chosen by them. It holds no models and no data. A chapter is of one machine and
+environment, others may be of others; its `trained_at` in `made.json` names its runs' commits.
 
     python -m kerasbook.reference take            all chapters, from results/book
     python -m kerasbook.reference take ch04       one chapter again, the others as they are
