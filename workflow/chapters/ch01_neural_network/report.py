@@ -42,7 +42,7 @@ def boundaries(results: Results) -> ChapterFigure:
         "boundaries",
         "The border of each network",
         "Where each network (its first seed) says class 1, from orange (never) to blue (always); "
-        "the line is the border at one half.",
+        "the line is the border at one half, where there is one.",
         "Decision boundaries, with the accuracy on the rows learnt from: "
         + "; ".join(f"{name} {one:.3f}" for name, one in zip(names, told))
         + ".",

@@ -92,7 +92,7 @@ def draw_state(
             below.plot(epochs, loss - loss[0], color=colour, linewidth=1.0, **told)
     told = printed.get("loss", {})
     change = [value - told[1] for value in told.values()]
-    diamonds(below, list(told), change, plots.ORANGE, 5)
+    diamonds(below, list(told), change, plots.BLUE, 5)
     below.set_title("last fit: training loss since its first epoch (nats)")
     below.set_xlabel("epoch of the last fit")
     for axes in (above, below):

@@ -11,7 +11,11 @@ DIGITS = [str(digit) for digit in range(10)]
 
 
 def metrics_of(run: SeedRun) -> dict[str, float]:
-    """Accuracy and saturation after the last epoch, and the trivial rule."""
+    """Accuracy and saturation after the last epoch, and the trivial rule.
+
+    `distinct_outputs` counts the different outputs to the test digits, to two decimals: few where
+    the hidden units say the same of nearly all of them.
+    """
     labels = run.data["y_test"]
     given = run.predictions["outputs"].argmax(axis=1)
     commonest = np.bincount(run.data["y_train"]).argmax()
@@ -22,6 +26,7 @@ def metrics_of(run: SeedRun) -> dict[str, float]:
         "majority_accuracy": float((labels == commonest).mean()),
         "majority_correct": int((labels == commonest).sum()),
         "answers_given": len(np.unique(given)),
+        "distinct_outputs": len(np.unique(run.predictions["outputs"].round(2), axis=0)),
     }
 
 

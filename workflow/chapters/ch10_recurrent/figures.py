@@ -69,7 +69,7 @@ def following(words: Sequence[str], beliefs: Mapping[str, np.ndarray], names: li
         axes.annotate(
             words[place],
             (place + 1, last[place]),
-            xytext=(0, 6 if last[place] > 0.5 else -6),
+            xytext=(0, 9 if last[place] > 0.5 else -9),
             textcoords="offset points",
             ha="center",
             va="bottom" if last[place] > 0.5 else "top",
@@ -83,7 +83,7 @@ def following(words: Sequence[str], beliefs: Mapping[str, np.ndarray], names: li
     return figure
 
 
-def turns(belief: np.ndarray, most: int = 7, apart: int = 8) -> list[int]:
+def turns(belief: np.ndarray, most: int = 7, apart: int = 12) -> list[int]:
     """Where a belief changes most, at most `most` places that lie `apart` from each other."""
     change = np.abs(np.diff(belief, prepend=belief[:1]))
     found: list[int] = []

@@ -235,7 +235,8 @@ def loss(results: Results) -> ChapterFigure:
         title,
         "Cross-entropy (nats per character) by epoch: its mean while the epoch is learnt, as "
         "Keras prints it, and over windows spread evenly through the text once the epoch has "
-        f"ended. All characters equally likely would give {uniform:.3f}. The axes are logarithmic: "
+        "ended, there without the least probability that the first one counts with. "
+        f"All characters equally likely would give {uniform:.3f}. The axes are logarithmic: "
         "what diverges goes far. A strong line is the mean over seeds, a thin line one seed"
         + (", a diamond what is printed." if results.edition == "book" else "."),
         f"Lines by epoch. Loss over the text at the end: {ends}.",
@@ -268,8 +269,9 @@ def known_words(results: Results) -> ChapterFigure:
         "known_words",
         title,
         "The share of words in the samples that stand in the text as well, after each epoch: the "
-        "mean over the printed diversities, drawn by the printed sampler. A strong line is the "
-        "mean over seeds, a thin line one seed.",
+        "mean over the printed diversities, drawn by the printed sampler. Letters alone come to a "
+        "share, too, where the text has such short words. A strong line is the mean over seeds, a "
+        "thin line one seed.",
         f"Lines by epoch. At the end: {ends}.",
         plots.curves(
             histories,
