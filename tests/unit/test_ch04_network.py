@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from benchmarks.reference_loops import SampleLoops, as_samples
-from chapters.ch04_sgd_network import network
+from chapters.ch04_sgd_network import evaluate, network
 from kerasbook.errors import KerasbookError
+from kerasbook.evaluation import SeedRun
 
 SCALED = 1 / 255
 
@@ -165,6 +166,17 @@ def mnist(request):
     }
     arrays = {key: read_idx_gz(folder / name, dims) for key, (name, dims) in names.items()}
     return {key: one.reshape(len(one), -1) if one.ndim == 3 else one for key, one in arrays.items()}
+
+
+def test_outputs_that_differ_are_counted_to_two_decimals():
+    outputs = np.array([[0.1, 0.9], [0.104, 0.9], [0.2, 0.9], [0.9, 0.1]])
+    history = {name: np.array([0.5, 0.25]) for name in ("saturated_hidden_1", "saturated_output")}
+    data = {"y_train": np.array([1, 1, 0]), "y_test": np.array([1, 0, 0, 0])}
+    run = SeedRun(1, {}, np.array([0, 1]), history, {"outputs": outputs}, data, {})
+    told = evaluate.metrics_of(run)
+    assert (told["distinct_outputs"], told["answers_given"]) == (3, 2)
+    assert (told["test_accuracy"], told["majority_accuracy"]) == (0.5, 0.25)
+    assert told["hidden_saturation"] == 0.25
 
 
 def correct_after_ten_epochs(mnist, hidden, learning_rate, scale):

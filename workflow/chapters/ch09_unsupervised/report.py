@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.transforms import Bbox
 
 from chapters.ch09_unsupervised import figures
 from kerasbook import plots, steps
@@ -282,16 +283,25 @@ def similarities(results: Results) -> ChapterFigure:
 
 @plots.styled
 def draw_word_map(words: Sequence[str], points: np.ndarray):
-    """Words at their places in the plane."""
+    """Words at their places in the plane; where two would overlap, the later one makes room."""
     figure, (axes,) = plots.panels(1, 1, 4.4)
-    for word, (x, y) in zip(words, points):
-        axes.text(x, y, word, fontsize=7, ha="center", va="center", color=plots.INK)
     axes.update_datalim(points)
     axes.autoscale_view()
     axes.margins(0.06)
     axes.grid(False)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
+    figure.draw_without_rendering()  # which settles where the axes lie
+    taken: list[Bbox] = []
+    for word, (x, y) in zip(words, points):
+        label = axes.annotate(word, (x, y), xytext=(0, 0), textcoords="offset points",
+                              fontsize=7, ha="center", va="center", color=plots.INK)  # fmt: skip
+        for shift in (0, 4, -4, 8, -8, 11, -11, 0):
+            label.set_position((0, shift))
+            box = label.get_window_extent().padded(1, -1)
+            if not box.count_overlaps(taken):
+                break
+        taken.append(box)
     return figure
 
 
