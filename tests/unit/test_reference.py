@@ -620,6 +620,35 @@ def test_what_the_exercises_are_to_reach_is_reached(chapter, experiment, metric,
 
 
 @pytest.mark.repository
+def test_the_tuned_lstm_was_chosen_by_a_sweep_in_which_test_rows_had_no_part():
+    chapter = load_chapter("ch10", "book", PROJECT / "config/chapters")
+    sweep = chapter.sweeps["lstm_on_kept_rows"]
+    assert sweep.entry.metric == "val_accuracy"
+    table = PROJECT / reference.FOLDER / reference.SWEEPS / "ch10.lstm_on_kept_rows.tsv"
+    best, *others = reference.read_table(table)
+    assert {row["name"] for row in [best, *others]} == set(sweep.points)
+    assert float(best["metric"]) >= max(float(row["metric"]) for row in others)
+    chosen = sweep.points[best["name"]].experiment.settings()
+    assert chosen.pop("validation_split") == 0.2
+    assert chapter.experiments["imdb_lstm_tuned"].settings() == chosen
+
+
+@pytest.mark.repository
+@pytest.mark.parametrize("hidden", ["30", "10"])
+def test_on_raw_pixels_the_network_of_4_4_hardly_tells_digits_apart(hidden):
+    snapshot = reference.read(PROJECT / reference.FOLDER)
+
+    def outputs(experiment):
+        return [run.metrics["distinct_outputs"] for key, run in snapshot.runs.items()
+                if key[:2] == ("ch04", experiment)]  # fmt: skip
+
+    raw = outputs(f"network_784_{hidden}_10")
+    scaled = outputs(f"network_784_{hidden}_10_scaled")
+    assert len(raw) == len(scaled) == 10
+    assert max(raw) < min(scaled) / 10
+
+
+@pytest.mark.repository
 def test_a_network_that_has_seen_pictures_learns_more_from_few_than_one_that_has_not():
     snapshot = reference.read(PROJECT / reference.FOLDER)
 
