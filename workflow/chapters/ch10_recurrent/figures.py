@@ -66,17 +66,12 @@ def following(words: Sequence[str], beliefs: Mapping[str, np.ndarray], names: li
     axes.axhline(0.5, color=plots.INK, linewidth=0.7)
     last = list(beliefs.values())[-1]
     for place in turns(last):
-        axes.annotate(
-            words[place],
-            (place + 1, last[place]),
-            xytext=(0, 9 if last[place] > 0.5 else -9),
-            textcoords="offset points",
-            ha="center",
-            va="bottom" if last[place] > 0.5 else "top",
-            fontsize=7.5,
-            parse_math=False,
+        # Above all curves, since they cross each other at the turns.
+        axes.vlines(place + 1, last[place], 1.06, color=plots.INK, linewidth=0.5, alpha=0.4)
+        axes.text(
+            place + 1, 1.08, words[place], ha="center", va="bottom", fontsize=7.5, parse_math=False
         )
-    axes.set(xlabel="words read", ylabel=f"probability of {names[1]}", ylim=(-0.12, 1.12))
+    axes.set(xlabel="words read", ylabel=f"probability of {names[1]}", ylim=(-0.05, 1.2))
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     plots.legend_above(figure, [axes])
