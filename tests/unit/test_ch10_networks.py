@@ -203,6 +203,24 @@ def test_what_an_experiment_is_does_not_tell_that_no_row_is_kept() -> None:
     assert told["validation_split"] == 0.2
 
 
+def test_the_linear_model_may_count_words_alone() -> None:
+    values = {"task": "linear", "title": "t", "variant": "beyond", "dataset": "imdb",
+              "words": 2, "pairs": False, "inverse_penalties": [1]}  # fmt: skip
+    assert "marks" not in settings.Linear(**values).settings()
+    assert settings.Linear(**values, marks=False).settings()["marks"] is False
+    # Numbers from 5 on are words by rank: a, the stop, b.
+    data = {
+        "words": np.array([1, 5, 6, 7, 6, 1, 7, 5, 6, 6], np.uint16),
+        "offsets": np.array([0, 5, 10]),
+        "vocabulary": np.frombuffer(b"a\n.\nb", np.uint8),
+    }
+    rows = train.without_marks(data)
+    counted = train.reviews.counts(*rows, 2, pairs=False, learnt=2)
+    assert counted.toarray().tolist() == [[1, 1], [1, 1]]
+    marked = train.reviews.counts(data["words"], data["offsets"], 2, pairs=False, learnt=2)
+    assert marked.toarray().tolist() == [[1], [2]]  # the stop, beside words that one row has
+
+
 def test_the_row_with_the_least_padding_is_followed() -> None:
     x = np.array([[0, 1, 5], [1, 5, 6], [4, 4, 4]])
     assert train.first_long_row(x) == 1

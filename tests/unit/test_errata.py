@@ -35,14 +35,14 @@ PAGES = [
 def test_what_costs_comes_first_and_the_dearest_before_the_others():
     rows = errata.collect(PAGES)
     assert [row["fault"] for row in rows] == [
-        "large", "small", "from_zero", "nothing", "once", "dead", "hidden",
+        "from_zero", "large", "small", "nothing", "once", "dead", "hidden",
     ]  # fmt: skip
     assert [row["standing"] for row in rows] == [
         "changes", "changes", "changes", "not shown", "one seed", "not measured", "not measured",
     ]  # fmt: skip
-    assert rows[0]["relative"] == pytest.approx(-0.8)
-    assert rows[0]["relative_lower"] == pytest.approx(-1.0)
-    assert rows[2]["relative"] is None  # nothing is a share of zero
+    assert rows[1]["relative"] == pytest.approx(-0.8)
+    assert rows[1]["relative_lower"] == pytest.approx(-1.0)
+    assert rows[0]["relative"] is None  # nothing is a share of zero
     assert rows[0]["report"] == "ch11_x/report.html"
     assert not set(errata.COLUMNS) - set(rows[0])
 
@@ -73,5 +73,5 @@ def test_the_page_is_escaped_and_says_each_once(tmp_path):
     assert "Not measured: Nothing &lt;changes&gt;." in told  # and it leads to no experiment
     assert told.count('class="command"') == len(rows) - 1
     assert told.count('<a href="ch07_x/report.html#experiment-b">') == 2 * 2
-    for part in ('id="ch11-large"', "\N{MINUS SIGN}80%", "+40%", "errata.tsv"):
+    for part in ('id="ch11-large"', "\N{MINUS SIGN}80%", "+40%", ">from 0<", "errata.tsv"):
         assert part in told

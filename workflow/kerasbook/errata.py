@@ -5,6 +5,7 @@ printed, paired by seed (`kerasbook.verdicts.paired_effect`). Metrics differ in 
 faults are ranked by the change relative to the value as printed.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -74,13 +75,19 @@ def collect(pages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def ranked(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Faults in the order of the page: by their standing, then by the relative change.
 
+    A change from nothing is beyond every share of it.
+
     Args:
         rows: with `standing` and `relative`, a number, a text of one, or nothing.
     """
     order = list(STANDINGS)
-    return sorted(
-        rows, key=lambda row: (order.index(row["standing"]), -abs(float(row["relative"] or 0.0)))
-    )
+
+    def size(row: Mapping[str, Any]) -> float:
+        if row["relative"] in (None, ""):
+            return math.inf if float(row["effect"] or 0.0) else 0.0
+        return abs(float(row["relative"]))
+
+    return sorted(rows, key=lambda row: (order.index(row["standing"]), -size(row)))
 
 
 @plots.styled

@@ -597,6 +597,8 @@ def _erratum_view(row: Mapping) -> dict:
     change = row["relative"]
     view["change"] = None if change is None else _percent(change)
     view["sort"] = "" if change is None else abs(change)
+    if change is None and row["effect"]:  # a change from 0 is larger than any share of it
+        view["change"], view["sort"] = "from 0", 1e9
     view["values"] = [format_number(row[key]) for key in ("before", "after")]
     return view
 

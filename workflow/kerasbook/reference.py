@@ -35,6 +35,7 @@ from kerasbook.reporting import (
     unpriced,
     write_table,
 )
+from kerasbook.sweeps import PATTERN
 from kerasbook.tracking import flat
 from kerasbook.validation import nearest, read_yaml
 from kerasbook.verdicts import COVERAGE, OUTSIDE, chance, false_discoveries, read_ledger
@@ -194,30 +195,36 @@ def _taken(results: Path, page: Mapping[str, Any]) -> tuple[dict[str, Any], list
     return made, list(runs_of(results, page))
 
 
-def _sweeps(results: Path, page: Mapping[str, Any]) -> dict[str, str]:
-    """File name -> table of each of a chapter's sweeps that was run; they are no part of `all`.
+def _sweeps(results: Path, page: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """Name, table and the runs' commits of each of a chapter's sweeps that was run.
 
     Raises:
-        KerasbookError: a point of one is of code that is in no commit.
+        KerasbookError: a point of one is missing, or of code that is in no commit.
     """
-    chapter, folder = page["chapter"], results / page["slug"] / "sweeps"
-    names = load_chapter(chapter, "book", CONFIGURATION / "chapters").sweeps
-    tables = {name: folder / f"{name}.tsv" for name in names}
-    for name, table in tables.items():
-        points = (folder / name).rglob("*.json") if table.exists() else ()
-        if any(read_json(one)["provenance"]["dirty"] for one in points):
+    folder = results / page["slug"] / "sweeps"
+    for name in load_chapter(page["chapter"], "book", CONFIGURATION / "chapters").sweeps:
+        table = folder / f"{name}.tsv"
+        if not table.exists():  # they are no part of `all`
+            continue
+        points = (folder / name / PATTERN.format(point=row["name"]) for row in read_table(table))
+        made = [read_json(one)["provenance"] for point in points for one in point.glob("*.json")]
+        if not made or any(one["dirty"] for one in made):
             raise KerasbookError(
                 f"{table}: found points of code that is in no commit, expected a commit that leads "
                 f"to them. Commit, remove {folder / name}, and run the sweep again."
             )
-    return {f"{chapter}.{name}.tsv": read_text(one) for name, one in tables.items() if one.exists()}
+        commits = sorted({one["commit"] or "unknown" for one in made})
+        yield name, read_text(table), commits
 
 
 def _told_of_errata(row: Mapping[str, Any], chapters: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of errata with its texts as the chapter's file has them today."""
+    """A row of errata with its texts as the chapter's file has them today.
+
+    One that was priced by another number keeps the texts that told of that.
+    """
     chapter = chapters[row["chapter"]]
     faults = {one["id"]: {key: one[key] for key in ("printed", "wrong")}
-              for one in chapter["faults"]}  # fmt: skip
+              for one in chapter["faults"] if one["metric"] == row["metric"]}  # fmt: skip
     faults |= {one["id"]: _filled(unpriced(one)) for one in chapter["unpriced"]}
     told = {**dict.fromkeys(errata.COLUMNS, ""), **row, **faults.get(row["fault"], {})}
     if not told["command"] and told["as_printed"]:
@@ -267,7 +274,9 @@ def take(results: Path, folder: Path, chapters: Sequence[str] = ()) -> dict[str,
                 "name those that are to be taken (make snapshot CHAPTER=ch04)."
             )
     taken = {name: _taken(results, pages[name]) for name in wanted}
-    sweeps = {key: one for name in wanted for key, one in _sweeps(results, pages[name]).items()}
+    sweeps = {name: list(_sweeps(results, pages[name])) for name in wanted}
+    for name, found in sweeps.items():
+        taken[name][0]["sweeps"] = {sweep: commits for sweep, _, commits in found}
     numbers = {row["id"]: row for row in read_table(results / "reproduction.tsv")}
     faults = read_table(results / "errata.tsv")
     if chapters:
@@ -295,8 +304,11 @@ def take(results: Path, folder: Path, chapters: Sequence[str] = ()) -> dict[str,
     )
     write_table(folder / "runs.tsv", RUN_COLUMNS, (vars(run) for run in runs))
     write_table(folder / "metrics.tsv", METRIC_COLUMNS, values)
-    for name, table in sweeps.items():
-        write_text(folder / SWEEPS / name, table)
+    for name, found in sweeps.items():
+        for table in (folder / SWEEPS).glob(f"{name}.*.tsv"):
+            table.unlink()
+        for sweep, text, _ in found:
+            write_text(folder / SWEEPS / f"{name}.{sweep}.tsv", text)
     whole = {"edition": "book", "chapters": {name: made[name] for name in every if name in made}}
     _write_told(folder, whole, numbers.values(), faults)
     write_json(folder / "made.json", whole)

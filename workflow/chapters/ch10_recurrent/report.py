@@ -44,7 +44,7 @@ def curves(results: Results) -> ChapterFigure:
     histories = {name: results.history(name)[1] for name in names}
     titles = results.titles(names)
     ends = "; ".join(
-        f"{titles[name]}: training loss {one['loss'][:, -1].mean():.3f}, test loss "
+        f"{titles[name]}: training loss {one['loss'][:, -1].mean():.3f}, loss of watched rows "
         f"{one['val_loss'][:, -1].mean():.3f}"
         for name, one in histories.items()
     )

@@ -62,11 +62,21 @@ class Linear(BaseExperiment):
         description="How many last words of a review count; the whole review if null."
     )
     pairs: bool = Field(description="Whether pairs of neighbouring words count too.")
+    marks: bool = Field(
+        True, description="Whether punctuation marks and line breaks count as words (as printed)."
+    )
     inverse_penalties: Annotated[
         list[Annotated[float, Field(gt=0, le=1e6)]], Field(min_length=1)
     ] = Field(
         description="C of scikit-learn's LogisticRegression: a fifth of the training rows chooses."
     )
+
+    def settings(self) -> dict[str, Any]:
+        """As of every experiment; that marks count is not told."""
+        told = super().settings()
+        if told["marks"]:
+            del told["marks"]
+        return told
 
 
 class Characters(KerasExperiment):

@@ -28,6 +28,12 @@ def first_long_row(x: np.ndarray) -> int:
     return int((x == reviews.PADDING).sum(axis=1).argmin())
 
 
+def without_marks(data: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """All rows without punctuation marks and line breaks, as values and offsets."""
+    vocabulary = data["vocabulary"].tobytes().decode().split("\n")
+    return reviews.without_marks(data["words"], data["offsets"], vocabulary)
+
+
 def rows_to_read(
     data: Mapping[str, np.ndarray], settings: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -35,9 +41,7 @@ def rows_to_read(
     words = settings["words"]
     if settings["marks"]:
         return data["x_train"][:, -words:], data["x_test"][:, -words:]
-    vocabulary = data["vocabulary"].tobytes().decode().split("\n")
-    plain = reviews.without_marks(data["words"], data["offsets"], vocabulary)
-    x = pad_sequences(*plain, words)
+    x = pad_sequences(*without_marks(data), words)
     return x[: len(data["x_train"])], x[len(data["x_train"]) :]
 
 
@@ -118,9 +122,8 @@ def train_linear(snakemake: Any, run: Run, step: steps.Step, data: Mapping) -> N
     settings = step.settings
     n_train = len(data["y_train"])
     progress = Progress(1, n_train, run.metrics)
-    counted = reviews.counts(
-        data["words"], data["offsets"], settings["words"], settings["pairs"], n_train
-    )
+    rows = (data["words"], data["offsets"]) if settings.get("marks", True) else without_marks(data)
+    counted = reviews.counts(*rows, settings["words"], settings["pairs"], n_train)
     weights = TfidfTransformer(sublinear_tf=True).fit(counted[:n_train]).transform(counted)
     labels = data["y_train"]
     apart = n_train - round(VALIDATION_SHARE * n_train)
