@@ -398,10 +398,14 @@ def test_texts_of_today_are_told_without_a_run(snapshot, tmp_path, monkeypatch):
     assert two["command"] == f"{command}{slug}/conv/metrics.json {slug}/other/metrics.json"
     assert (three["fault"], three["standing"]) == ("three", "not measured")
     assert (three["text"], three["printed"]) == ("Not measured: It ends.", "A.")
-    told = reference.read_table(folder / "reproduction.tsv")
-    assert told[0]["cause"] == "Other dice."
-    assert told[1]["command"] == f"{command}{slug}/renamed/metrics.json"
-    assert told[2]["command"] == ""  # no experiment tells it
+    rows = reference.read_table(folder / "reproduction.tsv")
+    assert rows[0]["cause"] == "Other dice."
+    assert rows[1]["command"] == f"{command}{slug}/renamed/metrics.json"
+    assert rows[2]["command"] == ""  # no experiment tells it
+    told["unpriced"].clear()
+    reference.retell(folder)
+    left = [row["fault"] for row in reference.read_table(folder / "errata.tsv")]
+    assert left == ["one", "two"]
 
 
 @pytest.mark.parametrize("text", ["no marks", f"{readme.END}{readme.BEGIN}", readme.BEGIN])

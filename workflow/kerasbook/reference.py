@@ -332,7 +332,14 @@ def _write_told(
     told = [_told_of_number(row, files) for row in numbers]
     stand = false_discoveries({row["id"]: float(row["p"]) for row in told if row["p"]})
     told = [{**row, "stands_out": "yes" if row["id"] in stand else ""} for row in told]
-    rows = [_told_of_errata(row, files) for row in faults]
+    ids = {name: {one["id"] for one in (*file["faults"], *file["unpriced"])}
+           for name, file in files.items()}  # fmt: skip
+    # A fault that is told of no more goes, unless it has a price.
+    rows = [
+        _told_of_errata(row, files)
+        for row in faults
+        if row["standing"] != "not measured" or row["fault"] in ids[row["chapter"]]
+    ]
     known = {(row["chapter"], row["fault"]) for row in rows}
     for name, about in made["chapters"].items():
         for fault in files[name]["faults"]:
