@@ -20,11 +20,13 @@ from benchmarks.measure import ROOT, copy_of_the_project
 from kerasbook.configuration import load_chapter, rooms
 from kerasbook.files import read_json, write_text
 from kerasbook.html import format_number
-from kerasbook.provenance import machine
+from kerasbook.provenance import commit, machine
 from kerasbook.readme import replaced
 from kerasbook.reporting import write_table
 
-COLUMNS = ["condition", "chapter", "runs", "same", "largest_change", "others", "processor"]
+COLUMNS = [
+    "condition", "chapter", "runs", "same", "largest_change", "others", "processor", "commit",
+]  # fmt: skip
 TABLE = ROOT / "results/reference/determinism.tsv"
 PAGE = ROOT / "docs/determinism.md"
 BEGIN = (
@@ -135,7 +137,7 @@ def section(rows: Sequence[Mapping[str, Any]]) -> str:
             ", ".join(others) or "–",
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    told = [f"Measured on the CPU ({rows[0]['processor']})."]
+    told = [f"Measured on the CPU ({rows[0]['processor']}) at commit {rows[0]['commit'][:7]}."]
     return "\n".join([BEGIN, "", *lines, "", *told, "", END])
 
 
@@ -154,6 +156,7 @@ def compared(name: str, first: Mapping, other: Mapping) -> list[dict[str, Any]]:
                 "largest_change": max(changes, default=0.0),
                 "others": len(found) - len(changes),
                 "processor": machine()["processor"],
+                "commit": commit()[0] or "unknown",
             }
         )
     return rows

@@ -283,10 +283,11 @@ def test_determinism_counts_the_runs_of_a_condition_and_names_what_differs():
     rows = [a, {key: str(value) for key, value in b.items()},
             {**b, "chapter": "ch04", "runs": "4", "same": "1", "largest_change": "0.25",
              "others": "2"}]  # fmt: skip
-    told = determinism.section([{**row, "processor": "Some CPU"} for row in rows])
+    made = {"processor": "Some CPU", "commit": "0123456789"}
+    told = determinism.section([{**row, **made} for row in rows])
     assert "| a | 6 of 6 | – | – | – |" in told
     assert "| b | 7 of 10 | ch04 | 0.25 | 2 of ch04 |" in told
-    assert "Some CPU" in told
+    assert "Some CPU) at commit 0123456." in told
 
 
 def test_determinism_takes_the_largest_change_and_tells_other_numbers_apart():

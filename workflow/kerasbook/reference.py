@@ -184,11 +184,15 @@ def _taken(results: Path, page: Mapping[str, Any]) -> tuple[dict[str, Any], list
             f"{results}: found the {page['edition']} edition, expected the book edition, which "
             "alone stands on the tutorial's data."
         )
-    trained = [record["provenance"] for _, _, record in records_of(results, page)]
-    if made["dirty"] or any(one["dirty"] for one in trained):
+    records = list(records_of(results, page))
+    trained = [record["provenance"] for _, _, record in records]
+    dirty = [f"{experiment['name']}/seed{seed}" for experiment, seed, record in records
+             if record["provenance"]["dirty"]]  # fmt: skip
+    if made["dirty"] or dirty:
         raise KerasbookError(
-            f"{results}/{page['slug']}: found results of code that is in no commit, expected a "
-            "commit that leads to it. Commit, and run the chapter again."
+            f"{results}/{page['slug']}: found results of code that is in no commit "
+            f"({', '.join(dirty) or 'the page'}), expected a commit that leads to it. Commit, "
+            "remove what is named, and run the chapter again."
         )
     made["first"] = min([made["first"], *(one["started"] for one in trained)])
     made["trained_at"] = sorted({one["commit"] or "unknown" for one in trained})
